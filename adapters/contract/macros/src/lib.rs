@@ -1,0 +1,1 @@
+//! The contract attribute: derives every binding of a contract trait.

@@ -1,0 +1,1 @@
+//! Feeds, delivery and dead letters.

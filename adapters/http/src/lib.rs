@@ -1,0 +1,1 @@
+//! Public HTTP: problems, extractors, paging and the OpenAPI document.

@@ -1,0 +1,1 @@
+//! How configuration is loaded, layered, checked and shown.

@@ -1,0 +1,1 @@
+//! Diesel on SQLite and PostgreSQL behind one write door.

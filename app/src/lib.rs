@@ -1,0 +1,1 @@
+//! Banyan: a shop backend whose modules can be carved out while serving.

@@ -1,0 +1,1 @@
+//! What other modules may ask of catalog: products, variants and prices.

@@ -1,0 +1,1 @@
+//! The inventory module: stock, reservations and the stock ledger.

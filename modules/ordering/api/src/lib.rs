@@ -1,0 +1,1 @@
+//! What other modules may ask of ordering: carts, checkout, orders, returns and customers.

@@ -1,0 +1,1 @@
+//! The ordering module: carts, checkout, orders, returns and customers.

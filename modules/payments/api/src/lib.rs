@@ -1,0 +1,1 @@
+//! What other modules may ask of payments: payments and the double-entry ledger.

@@ -1,0 +1,1 @@
+//! The payments module: payments and the double-entry ledger.

@@ -1,0 +1,1 @@
+//! Routes selected endpoints of any application to extracted services.
