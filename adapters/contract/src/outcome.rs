@@ -10,6 +10,7 @@ pub type Answer<T, R> = Result<T, Fault<R>>;
 
 /// Why there is no answer. The three call for three different things of the caller, so nobody may turn one into another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault<R> {
     /// The module's own rule said no. Nothing was done; asking again gives the same until the facts change.
     #[error("refused")]
@@ -31,7 +32,12 @@ pub struct NotExecuted {
     /// For people; never for decisions.
     pub detail: String,
     /// How long it is worth waiting before the next try, where that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "retry_after_ms",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "milliseconds"
+    )]
     pub retry_after: Option<Duration>,
 }
 
@@ -151,5 +157,26 @@ impl<R> Fault<R> {
 impl<R> From<NotExecuted> for Fault<R> {
     fn from(reason: NotExecuted) -> Self {
         Self::NotExecuted(reason)
+    }
+}
+
+mod milliseconds {
+    //! A duration as a whole number of milliseconds, which any language can read.
+
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        wait: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
     }
 }
