@@ -1,1 +1,13 @@
-//! Banyan: a shop backend whose modules can be carved out while serving.
+//! The application: everything that stands between the modules and the people who run them.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        reason = "tests may"
+    )
+)]
+
+pub mod online_retail;
