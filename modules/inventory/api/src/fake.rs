@@ -1,0 +1,1 @@
+//! An inventory in memory, for the tests of others.
