@@ -10,4 +10,7 @@
     )
 )]
 
+pub mod cli;
+pub mod data_dir;
 pub mod online_retail;
+pub mod secrets;

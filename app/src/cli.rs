@@ -1,0 +1,419 @@
+//! The command line: what can be asked of `banyan`, with help that teaches.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use kernel_api::Timestamp;
+
+/// `banyan …`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "banyan",
+    version,
+    about = "A shop backend in one binary: catalog, stock, orders and payments as modules that can be carved out.",
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a command, `up` runs: everything in one process, data in ./data.\n\n\
+        A first walk:\n  \
+        banyan up                                   serve the shop; prints where to look\n  \
+        banyan import online-retail FILE            load a real year of trade as history\n  \
+        banyan verify                               check every invariant over all modules\n  \
+        banyan replay online-retail FILE --target http://127.0.0.1:8080\n                                              \
+        trade the same file live through the public API\n  \
+        banyan modules --format mermaid             draw what depends on what, and what really calls what"
+)]
+pub struct Cli {
+    /// What to do; `up` when nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// For `up` without its name.
+    #[command(flatten)]
+    pub up: ServerArgs,
+}
+
+/// Where settings and data are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaceArgs {
+    /// Settings file (TOML); what it leaves out keeps its default. See `banyan config`
+    #[arg(long, value_name = "FILE", env = "BANYAN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Data directory: databases, secrets, the lock [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// Where to serve.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServerArgs {
+    /// Settings and data.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Address of the public listener [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the whole shop in one process: migrates, starts every module, prints where to look
+    #[command(
+        after_help = "Stops gracefully on SIGTERM or Ctrl-C: no longer ready, requests in flight end, stores close."
+    )]
+    Up(ServerArgs),
+    /// Serve some modules here and reach the others where the settings say they are
+    Serve(ServeArgs),
+    /// Bring every module's schema up to date; on PostgreSQL also make its role and schema
+    #[command(
+        after_help = "SQLite migrates by itself on `up`. On PostgreSQL, run this once with an admin URL, which is not kept:\n  \
+        banyan migrate --admin-url postgres://postgres@127.0.0.1:5432/banyan"
+    )]
+    Migrate(MigrateArgs),
+    /// Show the modules: what each may call by its code, and what really called what
+    Modules(ModulesArgs),
+    /// List every public route with its module and who may use it
+    Routes(RoutesArgs),
+    /// Load a file as history: products, customers, stock, orders, payments, refunds
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Drive a file's invoices through the public HTTP API of a running shop
+    #[command(subcommand)]
+    Replay(ReplayCommand),
+    /// Check the invariants over all modules; exits 1 if one is broken
+    #[command(
+        after_help = "Waits until feeds and sagas have settled, within a bound, and reads each module through its contract.\n\
+        `--format json` gives every figure, money as decimal strings; `books.net` is the unrounded sum of all lines."
+    )]
+    Verify(ReportArgs),
+    /// Events that a subscriber could not apply: list, show, replay, discard
+    Deadletters(DeadlettersArgs),
+    /// Checkouts under way and stuck ones: list, show, retry, abandon
+    Sagas(SagasArgs),
+    /// Copy each module's data into a directory while the shop runs
+    Backup(BackupArgs),
+    /// Put a backup's data in place; no server may run on the data directory
+    Restore(RestoreArgs),
+    /// Orders: read models
+    #[command(subcommand)]
+    Orders(OrdersCommand),
+    /// Print the settings in force and where each comes from; secrets are masked
+    Config(ConfigArgs),
+    /// Print the completion script of a shell
+    #[command(after_help = "For example: banyan completions bash > /etc/bash_completion.d/banyan")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The modules to run here; all when absent. The others' internal URLs stand in the settings (`modules.<name>.url`)
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub modules: Vec<String>,
+}
+
+/// `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// PostgreSQL URL of a role that may create roles and schemas
+    #[arg(long, value_name = "URL", env = "BANYAN_ADMIN_URL", hide_env_values = true)]
+    pub admin_url: Option<String>,
+    /// Only this module
+    #[arg(long, value_name = "NAME")]
+    pub module: Option<String>,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// A report about a place.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// How the graph of modules is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+    /// A picture: paste it into any Markdown that draws Mermaid.
+    Mermaid,
+}
+
+/// `modules`.
+#[derive(Debug, Args)]
+pub struct ModulesArgs {
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: GraphFormat,
+}
+
+/// `routes`.
+#[derive(Debug, Args)]
+pub struct RoutesArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Only this module
+    #[arg(long, value_name = "NAME")]
+    pub module: Option<String>,
+}
+
+/// `import`.
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// A file in the format of UCI "Online Retail", plain or .zst
+    #[command(
+        after_help = "Every row ends in the books or is listed by line and reason. Running it twice changes nothing, and a run that\n\
+        was killed is completed by the next. The file has no goods receipts: the smallest opening balance per SKU that keeps\n\
+        stock non-negative is booked first, with that reason. Imported orders are marked as history."
+    )]
+    OnlineRetail(ImportArgs),
+}
+
+/// `import online-retail`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file
+    pub file: PathBuf,
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `replay`.
+#[derive(Debug, Subcommand)]
+pub enum ReplayCommand {
+    /// A file in the format of UCI "Online Retail", plain or .zst
+    #[command(
+        after_help = "Receives the file's opening stock, then puts carts, checks them out, pays, returns and adjusts, keeping the order of\n\
+        each customer. Each request has a key derived from its invoice: run it again after a kill of either side and it goes on."
+    )]
+    OnlineRetail(ReplayArgs),
+}
+
+/// `replay online-retail`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The file
+    pub file: PathBuf,
+    /// The shop's public URL, such as http://127.0.0.1:8080
+    #[arg(long, value_name = "URL")]
+    pub target: String,
+    /// Invoices per second; as fast as allowed when absent
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+    /// First day, 2010-12-01
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub from: Option<Timestamp>,
+    /// Last day, 2011-08-31
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub to: Option<Timestamp>,
+    /// Invoices in flight at once
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: u16,
+    /// The operator token; read from the data directory when absent
+    #[arg(long, value_name = "TOKEN", env = "BANYAN_OPERATOR_TOKEN", hide_env_values = true)]
+    pub operator_token: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `deadletters`.
+#[derive(Debug, Args)]
+pub struct DeadlettersArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DeadlettersCommand,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DeadlettersCommand {
+    /// List them, per subscribing module
+    List(ReportArgs),
+    /// Show one: the whole event and its last error
+    Show(DeadletterArgs),
+    /// Apply one again, and the events of its key that wait behind it
+    Replay(DeadletterArgs),
+    /// Give one up for good; the events of its key go on without it
+    Discard(DeadletterArgs),
+}
+
+/// Which dead letter.
+#[derive(Debug, Args)]
+pub struct DeadletterArgs {
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// The subscribing module
+    pub module: String,
+    /// The subscription, as listed
+    pub subscription: String,
+    /// The event's position, as listed
+    pub position: u64,
+}
+
+/// `sagas`.
+#[derive(Debug, Args)]
+pub struct SagasArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SagasCommand,
+}
+
+/// What to do with sagas.
+#[derive(Debug, Subcommand)]
+pub enum SagasCommand {
+    /// List those that are under way or stuck
+    List(SagasListArgs),
+    /// Show one: its state and its last error
+    Show(SagaArgs),
+    /// Let a stuck one go on from where it stands
+    Retry(SagaArgs),
+    /// Give a stuck one up for good, with a reason that is kept
+    Abandon(AbandonArgs),
+}
+
+/// Which sagas.
+#[derive(Debug, Args)]
+pub struct SagasListArgs {
+    /// How and where.
+    #[command(flatten)]
+    pub report: ReportArgs,
+    /// Only those that are stuck
+    #[arg(long)]
+    pub stuck: bool,
+}
+
+/// Which saga.
+#[derive(Debug, Args)]
+pub struct SagaArgs {
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// The saga's id, as listed
+    pub id: String,
+}
+
+/// Which saga, and why.
+#[derive(Debug, Args)]
+pub struct AbandonArgs {
+    /// Which.
+    #[command(flatten)]
+    pub saga: SagaArgs,
+    /// Why; kept with the saga
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The directory to make; must not exist
+    pub directory: PathBuf,
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Only this module
+    #[arg(long, value_name = "NAME")]
+    pub module: Option<String>,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// A directory that `backup` made
+    pub directory: PathBuf,
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Only this module
+    #[arg(long, value_name = "NAME")]
+    pub module: Option<String>,
+    /// Replace data that is there
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// `orders`.
+#[derive(Debug, Subcommand)]
+pub enum OrdersCommand {
+    /// Build the read models again from the order events
+    Rebuild(ReportArgs),
+}
+
+/// `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Where.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+fn day(text: &str) -> Result<Timestamp, String> {
+    format!("{text}T00:00:00Z").parse().map_err(|_bad| "a day is written 2010-12-01".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_argument_means_up_and_its_options_stand_alone() {
+        let cli = Cli::try_parse_from(["banyan", "--data", "elsewhere"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.up.place.data, Some(PathBuf::from("elsewhere")));
+        assert!(Cli::try_parse_from(["banyan"]).unwrap().command.is_none());
+    }
+
+    #[test]
+    fn days_are_whole() {
+        assert_eq!(day("2011-03-01").unwrap().to_string(), "2011-03-01T00:00:00Z");
+        assert!(day("1.3.2011").is_err());
+    }
+}
