@@ -4,7 +4,7 @@ use kernel_api::{Id, Money};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Payment, PaymentState};
+use crate::{Payment, PaymentState};
 
 /// Why a payment is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
@@ -115,9 +115,6 @@ pub enum RefundError {
     /// Zero, negative, beyond the limit, or in another currency than the payment.
     #[error("an amount is above zero and in the payment's currency")]
     BadAmount,
-    /// The payment is history: the provider knows nothing of it. Pay a credit instead.
-    #[error("the payment is history and unknown to the provider: pay an unlinked credit instead")]
-    History,
     /// The provider said no; the payment is as before.
     #[error("the refund was declined: {reason}")]
     Declined {
@@ -154,19 +151,11 @@ pub enum ImportError {
         /// The limit.
         max: u32,
     },
-    /// A record with an amount that is not above zero or beyond the limit, or with a second currency.
-    #[error("record {record}: bad amount or currency")]
+    /// An amount that is not above zero, or beyond the limit.
+    #[error("record {record}: an amount is above zero and at most a thousand million")]
     BadAmount {
         /// Its place in the call, from 0.
         record: u32,
-    },
-    /// A record books revenue to an account that holds none.
-    #[error("record {record}: {account:?} is no revenue account")]
-    NoRevenueAccount {
-        /// Its place in the call, from 0.
-        record: u32,
-        /// The account.
-        account: Account,
     },
     /// A refund of a payment that is neither imported before nor earlier in this call.
     #[error("record {record}: there is no payment {payment}")]
@@ -175,6 +164,13 @@ pub enum ImportError {
         record: u32,
         /// The payment.
         payment: Id<Payment>,
+    },
+    /// A refund of a payment that is a credit or whose currency is another's, or a charge, refund or credit whose id
+    /// stands for something else already.
+    #[error("record {record}: disagrees with what is booked already")]
+    Disagrees {
+        /// Its place in the call, from 0.
+        record: u32,
     },
     /// A refund of more than was captured.
     #[error("record {record}: only {left} is left to refund")]

@@ -353,7 +353,7 @@ impl Payments for FakePayments {
                 HistoryRecord::Credit { credit, amount, .. } => {
                     (credit, PaymentKind::Credit, None, amount)
                 }
-                HistoryRecord::Refund { .. } | HistoryRecord::Adjustment { .. } => continue,
+                HistoryRecord::Refund { .. } => continue,
             };
             let mut detail = self.blank(id, kind, order, amount);
             detail.payment.history = true;

@@ -15,7 +15,7 @@ use kernel_api::{Id, Page, PageRequest};
 pub use errors::{
     AuthoriseError, CaptureError, CreditError, ImportError, PaymentError, RefundError, VoidError,
 };
-pub use history::{Adjustment, HISTORY_RECORDS_MAX, History, HistoryRecord, Imported, Revenue};
+pub use history::{HISTORY_RECORDS_MAX, History, HistoryRecord, Imported};
 pub use ledger::{
     Account, Audit, AuditWanted, Balance, Balances, BalancesWanted, Difference, Entry, EntryReason,
     OpenReceivable, Posting,
@@ -80,7 +80,7 @@ pub trait Payments: Send + Sync + 'static {
     #[command]
     async fn credit(&self, command: &Command, wish: Credit) -> Answer<Receipt, CreditError>;
 
-    /// Books the past: at most [`HISTORY_RECORDS_MAX`] records, all of them or none. The provider is not asked. A record
+    /// Books the money of the past: at most [`HISTORY_RECORDS_MAX`] records, all of them or none. The provider is not asked. A record
     /// whose id is already booked is counted as known and left alone, so an import can be run again.
     #[command]
     async fn import(&self, command: &Command, history: History) -> Answer<Imported, ImportError>;

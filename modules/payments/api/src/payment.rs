@@ -46,7 +46,8 @@ pub struct Payment {
     /// The operation whose outcome the provider has not told yet. It is asked again until it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<OperationKind>,
-    /// Was it booked by an import of the past? Then the provider knows nothing of it.
+    /// Was it booked by an import of the past? Then the provider knows nothing of it, and a refund of it is asked of the
+    /// provider as a credit.
     #[serde(default)]
     pub history: bool,
     /// When it was first asked for.

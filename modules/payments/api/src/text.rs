@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// The longest token: tokens of known providers are under 64 characters.
 const TOKEN_LENGTH_MAX: usize = 128;
 
-/// The longest reason, in bytes: a sentence for a person, and a bound on the column.
+/// The longest reason, in characters: a sentence for a person, and a bound on the column.
 const REASON_LENGTH_MAX: usize = 200;
 
 /// How many digits a card number has (ISO/IEC 7812: up to 19; the shortest in use have 12).
@@ -33,7 +33,7 @@ pub enum PaymentTokenError {
 
 /// Why money is paid back, for people.
 ///
-/// Invariant: 1 to 200 bytes, not blank, no control character, and no card number in it.
+/// Invariant: 1 to 200 characters, not blank, no control character, and no card number in it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RefundReason(String);
 
@@ -41,7 +41,7 @@ pub struct RefundReason(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefundReasonError {
     /// Not of the right form.
-    #[error("a reason is 1 to 200 bytes of text on one line")]
+    #[error("a reason is 1 to 200 characters on one line")]
     Form,
     /// It could hold a card number, which must never come here.
     #[error("this looks like it holds a card number: leave it out")]
@@ -99,6 +99,14 @@ impl JsonSchema for PaymentToken {
 }
 
 impl RefundReason {
+    /// A reason out of any text: blanks for control characters, cut to the limit, and nothing of a text that could
+    /// hold a card number. For callers that have taken the text in good faith and must not fail over it now.
+    pub fn out_of(text: &str) -> Self {
+        let one_line = |c: char| if c.is_control() { ' ' } else { c };
+        let cut: String = text.chars().take(REASON_LENGTH_MAX).map(one_line).collect();
+        cut.parse().unwrap_or_else(|_unfit| Self("not given".to_owned()))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -110,7 +118,7 @@ impl FromStr for RefundReason {
         if holds_card_number(text) {
             return Err(RefundReasonError::CardNumber);
         }
-        let lengthy = text.len() > REASON_LENGTH_MAX;
+        let lengthy = text.chars().count() > REASON_LENGTH_MAX;
         if lengthy || text.trim().is_empty() || text.chars().any(char::is_control) {
             return Err(RefundReasonError::Form);
         }
@@ -225,5 +233,11 @@ mod tests {
         ] {
             assert_eq!(text.parse::<RefundReason>(), Err(error), "{text:?}");
         }
+        for (text, reason) in
+            [("a\nb", "a b"), ("", "not given"), ("4111 1111 1111 1111", "not given")]
+        {
+            assert_eq!(RefundReason::out_of(text).as_str(), reason);
+        }
+        assert_eq!(RefundReason::out_of(&"é".repeat(300)).as_str(), "é".repeat(200));
     }
 }
