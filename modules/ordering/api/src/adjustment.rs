@@ -4,7 +4,7 @@ use kernel_api::{Currency, Id, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Breakdown, Customer, Line, Origin, ServiceWish};
+use crate::{Customer, Line, Order, Origin, ServiceWish, Sum};
 
 /// A correction of the books without goods and without payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,13 +16,16 @@ pub struct Adjustment {
     /// The operator's or the file's name for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// Which order it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Id<Order>>,
     /// Whom it concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<Id<Customer>>,
     /// The lines.
     pub lines: Vec<Line>,
     /// What it adds to the books, of either sign.
-    pub sum: Breakdown,
+    pub sum: Sum,
     /// When it was made.
     pub made_at: Timestamp,
 }
@@ -33,6 +36,9 @@ pub struct Adjust {
     /// The operator's own name for it.
     #[serde(default)]
     pub reference: Option<String>,
+    /// Which order it concerns.
+    #[serde(default)]
+    pub order: Option<Id<Order>>,
     /// Whom it concerns.
     #[serde(default)]
     pub customer: Option<Id<Customer>>,
@@ -59,6 +65,9 @@ pub enum AdjustError {
         /// The limit.
         limit: usize,
     },
+    /// There is no such order.
+    #[error("there is no such order")]
+    UnknownOrder,
     /// There is no such customer.
     #[error("there is no such customer")]
     UnknownCustomer,

@@ -6,7 +6,7 @@ use kernel_api::{Currency, Id, Sku, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Breakdown, Checkout, Content, Customer, Line, Opener};
+use crate::{Checkout, Content, Customer, Line, Opener, Sum};
 
 /// The secret that opens a guest's cart and its order: 128 random-looking bits as 32 hex digits. Only its hash is stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ pub struct Cart {
     /// The lines with their prices: products first, then services, each in the order given.
     pub lines: Vec<Line>,
     /// What the lines add up to.
-    pub sum: Breakdown,
+    pub sum: Sum,
     /// The latest checkout of this cart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout: Option<Id<Checkout>>,

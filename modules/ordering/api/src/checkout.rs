@@ -65,12 +65,15 @@ pub enum CheckoutFailure {
         /// What the provider said.
         detail: String,
     },
-    /// An operator ended it.
-    #[error("an operator ended it: {reason}")]
-    Abandoned {
-        /// The operator's reason.
-        reason: String,
+    /// The stock or the payments could not be asked for a long time; nothing was done.
+    #[error("a part of the shop was away: {detail}")]
+    Unavailable {
+        /// For people.
+        detail: String,
     },
+    /// An operator ended it.
+    #[error("an operator ended it")]
+    Abandoned,
 }
 
 /// A product of which there is too little.
@@ -131,6 +134,12 @@ pub enum CheckOutError {
     /// The cart must be paid and there is no token.
     #[error("payment_token is missing")]
     NoPaymentToken,
+    /// The token is none; the text is never repeated, it may be a card number.
+    #[error("payment_token: {problem}")]
+    BadPaymentToken {
+        /// What is wrong.
+        problem: String,
+    },
     /// The price that was held for the cart has run out and the catalog's is another one now. Replace the cart to accept it.
     #[error("{field} has another price now")]
     PriceChanged {

@@ -1,16 +1,16 @@
 //! What others may hear: facts about orders, translated from the private event stream in the transaction that made them true.
 //!
-//! All of an order's events have the order's id as key, so each order's story is heard in order. Sums follow one sign:
-//! what the document adds to the books, so a refund's are negative.
+//! All events of an order have the order's id as key, so each order's story is heard in order. Documents of the past
+//! (imported ones) tell nothing: the importer brings their stock and money to their modules.
 
 use contract::Event;
-use kernel_api::{Id, Timestamp};
+use kernel_api::{Id, Money, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Adjustment, Breakdown, Customer, Order, Origin, Paid, ReturnNote, Settlement};
+use crate::{Adjustment, Customer, GivenBack, Order, Part, ReturnNote};
 
-/// An order exists; its payment is authorised, not captured. Imported orders do not tell this.
+/// An order exists; its payment is authorised, not captured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPlaced {
     /// The order.
@@ -18,29 +18,28 @@ pub struct OrderPlaced {
     /// Who bought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<Id<Customer>>,
-    /// What it adds up to.
-    pub sum: Breakdown,
+    /// What is to be charged.
+    pub total: Money,
+    /// How many lines it has.
+    pub lines: i64,
     /// When.
     pub at: Timestamp,
 }
 
-/// An order is paid (also one whose total is zero): its sum is revenue from now on. An imported order tells this once.
+/// An order is paid (also one whose total is zero): its sum is revenue from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPaid {
-    /// The order.
+    /// The order. Its payment has its UUID; there is none where nothing was charged.
     pub order: Id<Order>,
-    /// Where it came from.
-    pub origin: Origin,
-    /// The payment; absent where the total is zero.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment: Option<Id<Paid>>,
-    /// What it adds up to: `total` was captured, the rest is rounding.
-    pub sum: Breakdown,
+    /// What was captured.
+    pub charged: Money,
+    /// The exact sums by kind: their sum, rounded half to even, is `charged`.
+    pub parts: Vec<Part>,
     /// When.
     pub at: Timestamp,
 }
 
-/// An order has left the house. Imported orders do not tell this.
+/// An order has left the house.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderShipped {
     /// The order.
@@ -66,31 +65,37 @@ pub struct OrderCancelled {
 }
 
 /// Money has gone back, for goods that were returned, an order that was cancelled or a service credit: one event for
-/// each settlement of a return. The events of one return add up to its document, category by category.
+/// each settlement of a return.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderRefunded {
-    /// The return.
+    /// The order whose payment was refunded; absent for an unlinked credit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Id<Order>>,
+    /// The return that it settles.
     pub note: Id<ReturnNote>,
-    /// Where it came from.
-    pub origin: Origin,
-    /// Which refund or unlinked credit, of which order and how much.
-    pub settlement: Settlement,
-    /// What this settlement adds to the books: negative, `total` is minus the settlement's amount.
-    pub sum: Breakdown,
+    /// The refund, or the credit. Where nothing moved (an amount of zero) payments knows none.
+    pub refund: Id<GivenBack>,
+    /// What went back, positive.
+    pub refunded: Money,
+    /// The exact sums by kind, from the shop's side: negative for what is given back.
+    pub parts: Vec<Part>,
     /// When.
     pub at: Timestamp,
 }
 
-/// The books were corrected without goods and without payment: the sum is owed (or no longer owed) by nobody's card,
-/// so it belongs on a receivable or bad-debt account. Keyed by the adjustment.
+/// The books were corrected without goods and without payment: the sum is owed (or owed no longer), so it stays open
+/// on the receivable of the order or, without one, of the adjustment itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderAdjusted {
+    /// The order, where the correction is of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Id<Order>>,
     /// The adjustment.
     pub adjustment: Id<Adjustment>,
-    /// Where it came from.
-    pub origin: Origin,
-    /// What it adds to the books, of either sign.
-    pub sum: Breakdown,
+    /// What is owed more (positive) or less (negative).
+    pub charged: Money,
+    /// The exact sums by kind, of either sign.
+    pub parts: Vec<Part>,
     /// When.
     pub at: Timestamp,
 }
@@ -127,7 +132,7 @@ impl Event for OrderRefunded {
     const NAME: &'static str = "ordering.order.refunded";
     const VERSION: u32 = 1;
     fn key(&self) -> String {
-        match self.settlement.order {
+        match self.order {
             Some(order) => order.to_string(),
             None => self.note.to_string(),
         }
@@ -137,6 +142,9 @@ impl Event for OrderAdjusted {
     const NAME: &'static str = "ordering.order.adjusted";
     const VERSION: u32 = 1;
     fn key(&self) -> String {
-        self.adjustment.to_string()
+        match self.order {
+            Some(order) => order.to_string(),
+            None => self.adjustment.to_string(),
+        }
     }
 }

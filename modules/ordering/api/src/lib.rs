@@ -30,7 +30,7 @@ pub use history::{
     Import, ImportError, Imported, ImportedAdjustment, ImportedDocument, ImportedOrder,
     ImportedReturn, SettledReturn, SourceRecord,
 };
-pub use line::{Breakdown, Category, Content, GoodsWish, Line, LineKind, ServiceKind, ServiceWish};
+pub use line::{Content, GoodsWish, Line, LineKind, Part, PartKind, ServiceKind, ServiceWish, Sum};
 pub use order::{
     Cancel, CancelError, Order, OrderError, OrderKey, OrderLine, OrderStatus, OrderSummary,
     OrderWish, OrdersWish, Origin, Ship, ShipError,

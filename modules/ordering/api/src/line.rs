@@ -24,18 +24,22 @@ pub enum ServiceKind {
     BadDebt,
 }
 
-/// Which of the books' columns a line belongs to.
+/// Which of the books' accounts a line belongs to.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Category {
+pub enum PartKind {
     /// Products.
     Goods,
-    /// Postage, manual lines, fees, samples, bad debt.
+    /// Postage, manual lines, samples.
     Services,
     /// Discounts.
-    Discounts,
+    Discount,
+    /// Fees.
+    Fee,
+    /// Bad debt.
+    BadDebt,
 }
 
 /// A product line as it is wished for.
@@ -115,20 +119,18 @@ pub struct Line {
 }
 
 impl Line {
-    /// The column of the books that the line belongs to.
-    pub fn category(&self) -> Category {
+    /// The part of a document's sum that the line belongs to.
+    pub fn part(&self) -> PartKind {
         match &self.kind {
-            LineKind::Goods { .. } => Category::Goods,
-            LineKind::Service { service: ServiceKind::Discount, .. } => Category::Discounts,
-            LineKind::Service {
-                service:
-                    ServiceKind::Postage
-                    | ServiceKind::Manual
-                    | ServiceKind::Fee
-                    | ServiceKind::Sample
-                    | ServiceKind::BadDebt,
-                ..
-            } => Category::Services,
+            LineKind::Goods { .. } => PartKind::Goods,
+            LineKind::Service { service, .. } => match service {
+                ServiceKind::Postage | ServiceKind::Manual | ServiceKind::Sample => {
+                    PartKind::Services
+                }
+                ServiceKind::Discount => PartKind::Discount,
+                ServiceKind::Fee => PartKind::Fee,
+                ServiceKind::BadDebt => PartKind::BadDebt,
+            },
         }
     }
 
@@ -146,32 +148,24 @@ impl Line {
     }
 }
 
-/// What a document adds to the books: exact sums by category, and the amount of money that really moves. A sale's are
-/// positive, a return's negative. Sums of documents are sums of these.
+/// A share of a document's unrounded sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Breakdown {
-    /// The product lines.
-    pub goods: Exact,
-    /// The service lines.
-    pub services: Exact,
-    /// The discount lines.
-    pub discounts: Exact,
-    /// All of it, rounded half to even: what is charged or given back. For a return that is settled in several
-    /// parts this is the sum of the rounded parts, so `net() - total` can be more than half a hundredth.
-    pub total: Money,
+pub struct Part {
+    /// Of what kind.
+    pub kind: PartKind,
+    /// The unrounded sum of its lines, signed as the document's lines are.
+    pub net: Exact,
 }
 
-impl Breakdown {
-    /// The unrounded sum; nothing when it does not fit.
-    pub fn net(&self) -> Option<Exact> {
-        self.goods.plus(self.services)?.plus(self.discounts)
-    }
-
-    /// What rounding left out, `net() - total`: for the books' rounding account.
-    pub fn rounding(&self) -> Option<Exact> {
-        self.net()?.plus(Exact::from(kernel_api::Money::new(
-            self.total.minor.checked_neg()?,
-            self.total.currency,
-        )))
-    }
+/// What a document adds to the books: exact sums by kind, and the money that really moves. A sale's are positive (but
+/// for discounts), a return's negative. Sums of documents are sums of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sum {
+    /// The parts, each kind at most once, in the order of their kinds; a part of zero is left out.
+    pub parts: Vec<Part>,
+    /// The unrounded sum.
+    pub net: Exact,
+    /// What is charged, or (negative) given back: `net` rounded half to even. For a return that is settled in several
+    /// pieces it is the sum of the rounded pieces.
+    pub total: Money,
 }

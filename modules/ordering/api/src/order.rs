@@ -4,7 +4,7 @@ use kernel_api::{Id, Money, PageRequest, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Breakdown, Customer, Line, Opener, Paid, Reserved};
+use crate::{Customer, Line, Opener, Paid, Reserved, Sum};
 
 /// Where an order came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -54,7 +54,7 @@ pub struct Order {
     /// The lines, each with the price that it keeps.
     pub lines: Vec<OrderLine>,
     /// What the lines add up to.
-    pub sum: Breakdown,
+    pub sum: Sum,
     /// What was given back so far.
     pub refunded: Money,
     /// The stock reservation behind it; absent where it has no goods.

@@ -1,10 +1,10 @@
 //! Returns: goods come back, or something is credited, and the money follows.
 
-use kernel_api::{Currency, Exact, Id, Money, Sku, Timestamp, UnitPrice};
+use kernel_api::{Currency, Id, Money, Sku, Timestamp, UnitPrice};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Breakdown, Customer, GivenBack, Line, Order, Origin, Paid};
+use crate::{Customer, GivenBack, Line, Order, Origin, Part, Sum};
 
 /// Goods that come back, or something that is credited, and how the money follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,8 +26,8 @@ pub struct ReturnNote {
     /// What came back: quantities are negative. A line's price is the one that is given back.
     pub lines: Vec<ReturnedItem>,
     /// What it adds to the books: negative sums.
-    pub sum: Breakdown,
-    /// How the money goes back: one refund for each order it is matched to, and at most one unlinked credit.
+    pub sum: Sum,
+    /// How the money goes back: a refund for each live order it is matched to, and at most one unlinked credit.
     pub settlements: Vec<Settlement>,
     /// When it was accepted.
     pub accepted_at: Timestamp,
@@ -70,16 +70,13 @@ pub struct Allocation {
 pub struct Settlement {
     /// The refund's or the credit's id in payments.
     pub id: Id<GivenBack>,
-    /// The order whose payment is refunded; absent for an unlinked credit.
+    /// The order whose payment (it has the order's UUID) is refunded; absent for an unlinked credit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Id<Order>>,
-    /// The payment that is refunded; absent for an unlinked credit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment: Option<Id<Paid>>,
     /// What goes back, positive. A settlement of zero moves no money and is not known to payments.
     pub amount: Money,
-    /// The part of the return's unrounded sum that this settles, negative as all of a return's sums.
-    pub net: Exact,
+    /// The share of the return's unrounded sum that this settles, negative as all of a return's sums.
+    pub parts: Vec<Part>,
 }
 
 /// Lines of one order come back.
@@ -167,6 +164,12 @@ pub enum ReturnsError {
     NotNow {
         /// Where it stands.
         status: crate::OrderStatus,
+    },
+    /// More money would go back than was paid and is left: let the discount come back too.
+    #[error("only {left} of what was paid is left")]
+    MoreThanPaid {
+        /// What is left.
+        left: Money,
     },
     /// The return has no lines.
     #[error("the return has no lines")]
