@@ -1,1 +1,39 @@
 //! Diesel on SQLite and PostgreSQL behind one write door.
+//!
+//! A module has one [`Store`]. It reads with [`Store::read`], writes with [`Store::write`] and, for commands that must
+//! have their effect once however often they are asked, with [`Store::command`]. The closures get a [`Connection`]
+//! (through [`Tx`] where they write) and query it with [`on!`], which writes a diesel expression once for both
+//! databases. Facts for others are told with [`Tx::emit`] and read with [`Store::feed`].
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")
+)]
+
+mod connection;
+pub mod cursor;
+mod fault;
+mod idempotency;
+pub mod limits;
+mod migrations;
+mod outbox;
+pub mod parked;
+mod queue;
+pub mod schema;
+mod shared;
+mod sqlite;
+mod store;
+mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod tx;
+
+pub use connection::{Cached, Connection, cached};
+pub use idempotency::ANSWERS_KEPT;
+pub use limits::Limits;
+pub use migrations::{MigrateError, Migrations, migrate, pending, revert_last};
+pub use outbox::FeedPage;
+pub use store::{Location, OpenError, Store};
+pub use tx::{Abort, Tx};
+
+/// Embeds a folder of migrations; the path is relative to the crate's `Cargo.toml`.
+pub use diesel_migrations::{EmbeddedMigrations, embed_migrations};

@@ -1,0 +1,145 @@
+//! A module's tables: the store's own first, then the module's, each way.
+
+use diesel::{
+    Connection as _, PgConnection,
+    backend::Backend,
+    migration::{Migration, MigrationSource},
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::{Connection, Location, OpenError, sqlite};
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/store/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/store/postgres");
+
+/// A module's own migrations, for both databases.
+///
+/// ```ignore
+/// pub const MIGRATIONS: store::Migrations = store::Migrations {
+///     sqlite: embed_migrations!("../../../migrations/inventory/sqlite"),
+///     postgres: embed_migrations!("../../../migrations/inventory/postgres"),
+/// };
+/// ```
+pub struct Migrations {
+    /// For SQLite.
+    pub sqlite: EmbeddedMigrations,
+    /// For PostgreSQL.
+    pub postgres: EmbeddedMigrations,
+}
+
+/// Migrations that cannot be run or read.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A migration failed; its own transaction is rolled back, those before it stay.
+    #[error("migration of {module} failed: {what}")]
+    Failed {
+        /// The module.
+        module: String,
+        /// Which migration, and why.
+        what: String,
+    },
+}
+
+/// The store's migrations and the module's as one source.
+struct Both<'a>(&'a EmbeddedMigrations, &'a EmbeddedMigrations);
+
+impl<DB: Backend> MigrationSource<DB> for Both<'_> {
+    fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<DB>>>> {
+        let mut all = MigrationSource::<DB>::migrations(self.0)?;
+        all.extend(MigrationSource::<DB>::migrations(self.1)?);
+        Ok(all)
+    }
+}
+
+fn connect(location: &Location) -> Result<Connection, OpenError> {
+    match location {
+        Location::Sqlite { path } => sqlite::open(path).map(Connection::Sqlite),
+        Location::Postgres { url } => PgConnection::establish(url)
+            .map(Connection::Postgres)
+            .map_err(|error| OpenError::server(&error)),
+    }
+}
+
+/// Runs every pending migration of the store and of the module, in that order; the names of those that ran. Running it
+/// again does nothing. On PostgreSQL the module's role must be there: see [`provision`](crate::provision).
+pub fn migrate(
+    module: &str,
+    location: &Location,
+    migrations: &Migrations,
+) -> Result<Vec<String>, MigrateError> {
+    let failed = |what: Box<dyn std::error::Error + Send + Sync>| MigrateError::Failed {
+        module: module.to_owned(),
+        what: what.to_string(),
+    };
+    let mut done = Vec::new();
+    match connect(location)? {
+        Connection::Sqlite(mut c) => {
+            for source in [&SQLITE, &migrations.sqlite] {
+                let ran = c.run_pending_migrations(Borrowed(source)).map_err(failed)?;
+                done.extend(ran.iter().map(ToString::to_string));
+            }
+        }
+        Connection::Postgres(mut c) => {
+            for source in [&POSTGRES, &migrations.postgres] {
+                let ran = c.run_pending_migrations(Borrowed(source)).map_err(failed)?;
+                done.extend(ran.iter().map(ToString::to_string));
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// The migrations that [`migrate`] would run.
+pub fn pending(
+    module: &str,
+    location: &Location,
+    migrations: &Migrations,
+) -> Result<Vec<String>, MigrateError> {
+    let failed = |what: Box<dyn std::error::Error + Send + Sync>| MigrateError::Failed {
+        module: module.to_owned(),
+        what: what.to_string(),
+    };
+    match connect(location)? {
+        Connection::Sqlite(mut c) => c
+            .pending_migrations(Both(&SQLITE, &migrations.sqlite))
+            .map(|pending| pending.iter().map(|one| one.name().to_string()).collect())
+            .map_err(failed),
+        Connection::Postgres(mut c) => c
+            .pending_migrations(Both(&POSTGRES, &migrations.postgres))
+            .map(|pending| pending.iter().map(|one| one.name().to_string()).collect())
+            .map_err(failed),
+    }
+}
+
+/// Takes the last migration back and names it.
+pub fn revert_last(
+    module: &str,
+    location: &Location,
+    migrations: &Migrations,
+) -> Result<String, MigrateError> {
+    let failed = |what: Box<dyn std::error::Error + Send + Sync>| MigrateError::Failed {
+        module: module.to_owned(),
+        what: what.to_string(),
+    };
+    match connect(location)? {
+        Connection::Sqlite(mut c) => c
+            .revert_last_migration(Both(&SQLITE, &migrations.sqlite))
+            .map(|version| version.to_string())
+            .map_err(failed),
+        Connection::Postgres(mut c) => c
+            .revert_last_migration(Both(&POSTGRES, &migrations.postgres))
+            .map(|version| version.to_string())
+            .map_err(failed),
+    }
+}
+
+struct Borrowed<'a>(&'a EmbeddedMigrations);
+
+impl<DB: Backend> MigrationSource<DB> for Borrowed<'_> {
+    fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<DB>>>> {
+        MigrationSource::<DB>::migrations(self.0)
+    }
+}

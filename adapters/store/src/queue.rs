@@ -1,0 +1,87 @@
+//! The bounded queue between callers and the threads that own connections.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// Jobs wait here for a thread. Bounded: a queue that is full says so at once instead of making everyone late.
+pub(crate) struct Queue<J> {
+    state: Mutex<State<J>>,
+    filled: Condvar,
+    limit: usize,
+}
+
+struct State<J> {
+    jobs: VecDeque<J>,
+    open: bool,
+    /// Threads asleep in `take`, so that a push on a busy queue costs no system call.
+    asleep: usize,
+}
+
+/// A job that the queue did not take.
+pub(crate) enum Rejected {
+    Full,
+    Closed,
+}
+
+impl<J> Queue<J> {
+    pub fn new(limit: usize) -> Self {
+        let state = State { jobs: VecDeque::new(), open: true, asleep: 0 };
+        Self { state: Mutex::new(state), filled: Condvar::new(), limit }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<J>> {
+        // Nothing below can leave the state half changed, so a poisoned lock is still good.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a job at the end.
+    pub fn put(&self, job: J) -> Result<(), Rejected> {
+        let mut state = self.state();
+        if !state.open {
+            return Err(Rejected::Closed);
+        }
+        if state.jobs.len() >= self.limit {
+            return Err(Rejected::Full);
+        }
+        state.jobs.push_back(job);
+        if state.asleep > 0 {
+            drop(state);
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Takes the oldest job, waiting for one; `None` once the queue is closed and empty.
+    pub fn take(&self) -> Option<J> {
+        let mut state = self.state();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            if !state.open {
+                return None;
+            }
+            state.asleep += 1;
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.asleep -= 1;
+        }
+    }
+
+    /// Takes the oldest job if there is one.
+    pub fn take_now(&self) -> Option<J> {
+        self.state().jobs.pop_front()
+    }
+
+    /// How many jobs wait.
+    pub fn waiting(&self) -> usize {
+        self.state().jobs.len()
+    }
+
+    /// Lets no further job in; those inside are still taken.
+    pub fn close(&self) {
+        self.state().open = false;
+        self.filled.notify_all();
+    }
+}

@@ -1,0 +1,75 @@
+//! What the threads of one store share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use contract::{NotExecuted, Reason, TraceContext};
+use diesel::result::Error;
+use kernel_api::Clock;
+use tokio::sync::watch;
+
+use crate::{Connection, Limits, Tx, fault, queue::Queue, task::Job};
+
+/// Shared by the callers and the threads of one module's store.
+pub(crate) struct Shared {
+    pub module: String,
+    pub limits: Limits,
+    pub clock: Clock,
+    pub writes: Queue<Box<dyn Job>>,
+    pub reads: Queue<Box<dyn Job>>,
+    /// The epoch under which this process writes. Relaxed is enough: the fence row in the database decides.
+    pub epoch: AtomicU64,
+    /// Counts the commits after which the feed may be longer.
+    pub fed: watch::Sender<u64>,
+    /// Counts the commits after which rows wait for a position.
+    pub told: watch::Sender<u64>,
+    /// Does a commit that emitted need the sequencer before the feed shows it?
+    pub sequenced: bool,
+}
+
+impl Shared {
+    /// A view of the connection for one run of a closure.
+    pub fn tx<'a>(&self, connection: &'a mut Connection, trace: TraceContext) -> Tx<'a> {
+        Tx {
+            connection,
+            epoch: self.epoch.load(Ordering::Relaxed),
+            now: self.clock.now(),
+            trace,
+            emitted: false,
+        }
+    }
+
+    /// Does the fence row's epoch let this process write?
+    pub fn fenced(&self, epoch: i64) -> Result<(), NotExecuted> {
+        let ours = self.epoch.load(Ordering::Relaxed);
+        if u64::try_from(epoch) == Ok(ours) {
+            return Ok(());
+        }
+        Err(NotExecuted::new(
+            Reason::Moved,
+            format!("{} is at epoch {epoch}, this process at {ours}", self.module),
+        ))
+    }
+
+    /// What the caller hears of a database error; the log hears the rest, once, here.
+    pub fn failed(&self, error: &Error) -> NotExecuted {
+        let answer = fault::not_executed(error);
+        tracing::error!(module = %self.module, error = format!("{error:#}"), "the store failed: {}", answer.detail);
+        answer
+    }
+
+    /// What the caller hears of a panic in its closure.
+    pub fn panicked(&self, message: &str) -> NotExecuted {
+        tracing::error!(module = %self.module, panic = message, "a transaction panicked and was rolled back");
+        NotExecuted::new(Reason::Failed, "a defect in the module, see its log; rolled back")
+    }
+
+    /// Wakes whoever waits for what a commit brought.
+    pub fn committed(&self, emitted: bool) {
+        if emitted {
+            self.told.send_modify(|count| *count += 1);
+            if !self.sequenced {
+                self.fed.send_modify(|count| *count += 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The store's promises, held against real databases.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")]
+
+mod door;
+mod shop;
