@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Checkout, Content, Customer, Line, Opener, Sum};
 
-/// The secret that opens a guest's cart and its order: 128 random-looking bits as 32 hex digits. Only its hash is stored.
+/// The SHA-256, in hex, of the 128-bit secret that opens a guest's cart and its order. The secret itself is made where
+/// the guest is answered (by the HTTP handler) and goes nowhere else: no call, answer, row or log has it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct CartSecret(pub String);
+pub struct SecretHash(pub String);
 
-impl fmt::Debug for CartSecret {
+impl fmt::Debug for SecretHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CartSecret(…)")
+        f.write_str("SecretHash(…)")
     }
 }
 
@@ -62,12 +63,14 @@ pub struct Cart {
 /// A new cart, empty or filled at once (one call less).
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct NewCart {
-    /// Who opens it: `Operator`, or nobody yet for a guest.
+    /// Is it the operator who opens it?
     pub operator: bool,
+    /// The hash of the secret that is to open it. It is no part of what makes two calls with one key the same.
+    pub secret: SecretHash,
     /// Whose it is: the operator's only. Absent for a guest's.
     #[serde(default)]
     pub customer: Option<Id<Customer>>,
-    /// The operator's own name for it.
+    /// The operator's own name for it, such as an invoice number: the operator's only.
     #[serde(default)]
     pub reference: Option<String>,
     /// The currency; the shop's own where absent.
@@ -78,13 +81,13 @@ pub struct NewCart {
     pub content: Content,
 }
 
-/// A cart that was just made, with its secret.
+/// A cart that was just made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenedCart {
     /// The cart.
     pub cart: Cart,
-    /// What opens it. No other answer has it.
-    pub secret: CartSecret,
+    /// Does the secret of this very call open it? Not when the key was used before by a call with another secret.
+    pub secret_opens: bool,
 }
 
 /// Which cart, and who asks.

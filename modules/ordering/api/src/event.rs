@@ -1,7 +1,8 @@
 //! What others may hear: facts about orders, translated from the private event stream in the transaction that made them true.
 //!
-//! All events of an order have the order's id as key, so each order's story is heard in order. Documents of the past
-//! (imported ones) tell nothing: the importer brings their stock and money to their modules.
+//! All events of an order have the order's id as key, so each order's story is heard in order. Imported documents tell
+//! what the books need (paid, refunded, adjusted), so that revenue is booked in one way; their stock and money are
+//! brought to their modules by the importer.
 
 use contract::Event;
 use kernel_api::{Id, Money, Timestamp};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Adjustment, Customer, GivenBack, Order, Part, ReturnNote};
 
-/// An order exists; its payment is authorised, not captured.
+/// An order exists; its payment is authorised, not captured. Imported orders do not tell this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPlaced {
     /// The order.
@@ -39,7 +40,7 @@ pub struct OrderPaid {
     pub at: Timestamp,
 }
 
-/// An order has left the house.
+/// An order has left the house. Imported orders do not tell this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderShipped {
     /// The order.

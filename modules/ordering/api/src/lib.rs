@@ -18,7 +18,7 @@ pub use books::{
     Audit, Books, Difference, Document, DocumentDetail, DocumentKind, DocumentsWish, Rebuilt,
     Settling, SkuFlow,
 };
-pub use cart::{Cart, CartError, CartSecret, CartStatus, CartWish, NewCart, OpenedCart, PutCart};
+pub use cart::{Cart, CartError, CartStatus, CartWish, NewCart, OpenedCart, PutCart, SecretHash};
 pub use checkout::{
     CheckOut, CheckOutError, Checkout, CheckoutFailure, CheckoutStatus, CheckoutWish, Shortage,
 };
@@ -57,6 +57,10 @@ pub const IMPORT_DOCUMENTS_MAX: usize = 500;
 /// The most customers of one `import_customers`.
 pub const IMPORT_CUSTOMERS_MAX: usize = 1_000;
 
+/// The largest sum of a document, in hundredths: a thousand million major units, what payments takes at most. More is
+/// a slip of the keyboard.
+pub const AMOUNT_MINOR_MAX: i64 = 100_000_000_000;
+
 /// The longest free text (a name, a description, a reason, a reference), in characters.
 pub const TEXT_LENGTH_MAX: usize = 200;
 
@@ -77,8 +81,8 @@ pub enum GivenBack {}
 pub enum Opener {
     /// The shop's staff (and other modules): opens everything.
     Operator,
-    /// A guest, by the secret that `open_cart` answered: opens that cart, its checkouts and its order.
-    Guest(CartSecret),
+    /// A guest, by the hash of the secret it shows: opens that cart, its checkouts and its order.
+    Guest(SecretHash),
 }
 
 impl std::fmt::Debug for Opener {

@@ -44,7 +44,7 @@ pub trait Ordering: Send + Sync + 'static {
         wish: CustomersWish,
     ) -> Answer<Page<Customer>, CustomerError>;
 
-    /// Opens a cart, empty or filled. The answer has the secret that opens it; the same key gives the same answer.
+    /// Opens a cart, empty or filled. The same key gives the same cart.
     #[command]
     async fn open_cart(&self, command: &Command, wish: NewCart) -> Answer<OpenedCart, CartError>;
 

@@ -27,7 +27,7 @@ pub struct ReturnNote {
     pub lines: Vec<ReturnedItem>,
     /// What it adds to the books: negative sums.
     pub sum: Sum,
-    /// How the money goes back: a refund for each live order it is matched to, and at most one unlinked credit.
+    /// How the money goes back: a refund for each order it is matched to, and at most one unlinked credit.
     pub settlements: Vec<Settlement>,
     /// When it was accepted.
     pub accepted_at: Timestamp,
