@@ -12,5 +12,8 @@
 
 pub mod cli;
 pub mod data_dir;
+pub mod import;
+pub mod insist;
+pub mod modules;
 pub mod online_retail;
 pub mod secrets;

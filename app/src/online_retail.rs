@@ -1,12 +1,12 @@
 //! The Online Retail format (UCI, "Online Retail"): rows of invoices become documents that the modules can book.
 //!
 //! Reading order: [`source`] (bytes, plain or Zstandard) -> [`row`] (one typed line, or why not) -> [`grouping`]
-//! (invoices) -> [`document`] (what the invoice means) -> [`opening`] and [`matching`] (what the file leaves unsaid).
+//! (invoices) -> [`document`] (what the invoice means) -> [`opening`] (what the file leaves unsaid).
 
+pub mod census;
 pub mod derived;
 pub mod document;
 pub mod grouping;
-pub mod matching;
 pub mod opening;
 pub mod row;
 pub mod scan;

@@ -9,6 +9,9 @@ use super::row::{Listed, Problem, Row};
 pub const SERVICE_CODES: [&str; 10] =
     ["POST", "DOT", "C2", "D", "M", "S", "BANK CHARGES", "AMAZONFEE", "CRUK", "B"];
 
+/// The largest sum of one document: what payments take in one operation.
+const TOTAL_MICROS_MAX: u64 = 1_000_000_000_000_000;
+
 /// An invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
@@ -116,18 +119,26 @@ impl Document {
                 Some(problem) => listed.push(row.listed(problem)),
             }
         }
-        if document.micros().is_none() {
-            let overflow = |line: &Line| Listed {
+        if let Some(excess) = excess(&document) {
+            listed.extend(document.lines.iter().map(|line| Listed {
                 number: line.number,
                 invoice: document.invoice.clone(),
-                problem: Problem::Overflow,
+                problem: Problem::TooLarge(excess),
                 micros: Some(line.exact().micros),
-            };
-            listed.extend(document.lines.iter().map(overflow));
+            }));
             return None;
         }
         (!document.lines.is_empty()).then_some(document)
     }
+}
+
+/// What of the document is beyond what the shop takes in one.
+fn excess(document: &Document) -> Option<&'static str> {
+    if document.lines.len() > ordering_api::LINES_MAX {
+        return Some("more than 2,000 rows");
+    }
+    let fits = document.micros().is_some_and(|micros| micros.unsigned_abs() <= TOTAL_MICROS_MAX);
+    (!fits).then_some("a sum beyond a thousand million")
 }
 
 /// An invoice is a sale when anyone paid for any of it, or a customer is known: a row for free among priced ones is

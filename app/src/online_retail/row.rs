@@ -23,8 +23,8 @@ const COLUMNS: [&str; 8] = [
 /// from becoming a description of megabytes.
 const CELL_LENGTH_MAX: usize = 200;
 
-/// The most units in one row: the real file's largest is 80,995.
-const QUANTITY_MAX: i64 = 1_000_000_000;
+/// The most units in one row: what the shop takes in a line. The real file's largest is 80,995.
+const QUANTITY_MAX: i64 = ordering_api::QUANTITY_MAX;
 
 /// A row as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,9 @@ pub enum Problem {
         /// How long an invoice stays open.
         minutes: i64,
     },
+    /// The whole invoice is beyond what the shop takes in one document.
+    #[error("the invoice has {0}")]
+    TooLarge(&'static str),
     /// It names another customer or country than the first row of its invoice.
     #[error("another {what} than the invoice's first row")]
     Inconsistent {
@@ -204,7 +207,7 @@ fn parse(number: u64, cells: [&str; 8]) -> Result<Row, Problem> {
     {
         return Err(bad("StockCode", code, "is not a stock code"));
     }
-    if description.len() > CELL_LENGTH_MAX || description.contains(['\0', '\n', '\r']) {
+    if description.len() > CELL_LENGTH_MAX || description.contains(char::is_control) {
         return Err(bad("Description", description, "is not one line of at most 200 bytes"));
     }
     let quantity = match quantity.parse::<i64>() {

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, io::Read, path::Path};
 
+use kernel_api::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Documents, FileError, Item, derived::hex, document::Kind, opening::Balances, row::Listed,
-    source::Source,
+    Documents, FileError, Item, census::Census, derived::hex, document::Kind, opening::Balances,
+    row::Listed, source::Source,
 };
 
 /// What a file holds in all.
@@ -16,6 +17,8 @@ pub struct Scan {
     pub hash: String,
     /// Data rows.
     pub rows: u64,
+    /// When its first document was made.
+    pub first_at: Timestamp,
     /// Documents by kind.
     pub documents: BTreeMap<Kind, u64>,
     /// The exact sum of all documents' lines, in millionths of a pound.
@@ -24,8 +27,12 @@ pub struct Scan {
     pub listed_micros: i64,
     /// The rows that are listed.
     pub listed: Vec<Listed>,
+    /// Rows of documents that move stock and nothing else.
+    pub stock_rows: u64,
     /// Stock per SKU.
     pub balances: Balances,
+    /// Customers and products.
+    pub census: Census,
 }
 
 /// Reads the whole file once.
@@ -39,20 +46,30 @@ pub fn scan_text(text: impl Read) -> Result<Scan, FileError> {
     let mut scan = Scan {
         hash: String::new(),
         rows: 0,
+        first_at: Timestamp::default(),
         documents: BTreeMap::new(),
         net_micros: 0,
         listed_micros: 0,
         listed: Vec::new(),
+        stock_rows: 0,
         balances: Balances::default(),
+        census: Census::default(),
     };
     let mut documents = Documents::new(&mut hashed)?;
     for item in &mut documents {
         match item? {
             Item::Document(document) => {
+                if scan.documents.is_empty() {
+                    scan.first_at = document.at;
+                }
                 *scan.documents.entry(document.kind).or_default() += 1;
                 let micros = document.micros().unwrap_or_default();
                 scan.net_micros = scan.net_micros.saturating_add(micros);
+                if document.kind == Kind::StockAdjustment {
+                    scan.stock_rows += u64::try_from(document.lines.len()).unwrap_or(0);
+                }
                 scan.balances.book(&document);
+                scan.census.count(&document);
             }
             Item::Listed(listed) => {
                 let micros = listed.micros.unwrap_or_default();

@@ -6,7 +6,6 @@ use proptest::prelude::*;
 
 use super::{
     Documents, Item, Kind,
-    matching::{Portion, SaleLine, Sales},
     scan::{Scan, scan, scan_text},
 };
 
@@ -84,36 +83,6 @@ fn an_invoice_keeps_its_rows_together_across_minutes_and_other_invoices() {
     assert_eq!(seventh.at.to_string(), "2011-03-01T10:01:00Z");
     assert_eq!(seventh.lines.len(), 3);
     assert_eq!(seventh.micros(), Some(4_250_000 + 10_000));
-}
-
-#[test]
-fn a_return_undoes_the_oldest_sales_of_its_customer() {
-    let mut sales = Sales::default();
-    let mut portions = Vec::new();
-    for item in Documents::new(SMALL.as_bytes()).unwrap() {
-        if let Item::Document(document) = item.unwrap() {
-            portions.extend(
-                sales
-                    .book(&document)
-                    .into_iter()
-                    .map(|portion| (document.invoice.clone(), portion)),
-            );
-        }
-    }
-    let sale = |invoice: &str, line| Some(SaleLine { invoice: invoice.to_owned(), line });
-    let expected = [
-        ("C700008", 0, None, 1),
-        ("C700009", 0, sale("700001", 1), 12),
-        ("C700009", 0, sale("700001", 2), 12),
-        ("C700009", 0, sale("700007", 0), 2),
-        ("C700010", 1, sale("700001", 0), 2),
-        ("C700014", 0, sale("700013", 0), 74_215),
-        ("C700020", 1, sale("700002", 1), 2),
-        ("C700020", 1, None, 1),
-    ];
-    let expected = expected
-        .map(|(invoice, line, sale, units)| (invoice.to_owned(), Portion { line, sale, units }));
-    assert_eq!(portions, expected);
 }
 
 #[test]

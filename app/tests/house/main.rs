@@ -1,0 +1,4 @@
+//! The rules of the house: who may depend on whom, and how the tree is kept.
+
+mod architecture;
+mod tidy;
