@@ -1,10 +1,10 @@
 //! The stock ledger: one entry for every change of what is on hand, and the import of a history of them.
 
-use kernel_api::{PageRequest, Sku, Timestamp};
+use kernel_api::{Bounded, PageRequest, Sku, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bounded, Change, Location, Reason, Reference, Shortage};
+use crate::{Change, Location, Reason, Reference, Shortage};
 
 /// The most movements of one import call: a second of work at most, and a bound on the request's memory.
 pub const LEDGER_IMPORT_MAX: usize = 5000;
@@ -49,6 +49,23 @@ pub enum MovementKind {
     Returned,
     /// Somebody counted again.
     Adjusted,
+}
+
+impl MovementKind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Opening, Self::Received, Self::Sold, Self::Returned, Self::Adjusted];
+
+    /// The word for it, in JSON and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Received => "received",
+            Self::Sold => "sold",
+            Self::Returned => "returned",
+            Self::Adjusted => "adjusted",
+        }
+    }
 }
 
 /// Which entries are wanted.

@@ -1,18 +1,16 @@
 //! What other modules may ask of inventory: stock, reservations and the stock ledger.
 
 mod audit;
-mod bounded;
 mod event;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod ledger;
 mod number;
+mod place;
 mod reservation;
 mod stock;
-mod text;
 
 pub use audit::{Audited, LedgerSums, Violation};
-pub use bounded::{Bounded, BoundedError};
 pub use event::{ReservationExpired, StockDepleted, StockLow, StockReplenished};
 pub use ledger::{
     Entry, Import, ImportError, Imported, LEDGER_IMPORT_MAX, Ledger, LedgerError, Movement,
@@ -21,6 +19,7 @@ pub use ledger::{
 pub use number::{
     Change, HOLD_SECONDS_MAX, HoldSeconds, LowAt, Number, NumberError, QUANTITY_MAX, Quantity,
 };
+pub use place::{Location, LocationError, Reason, Reference};
 pub use reservation::{
     CommitError, Hold, PutBack, PutBackError, ReleaseError, Reservation, ReservationError,
     ReservationState, Reservations, Reserve, ReserveError, Reserved, Shortage,
@@ -29,7 +28,6 @@ pub use stock::{
     Adjust, AdjustError, AdjustLine, LINES_MAX, Level, Line, Lines, PageError, Receive, SetLowAt,
     Stock, StockError,
 };
-pub use text::{Location, Reason, Reference, Text, TextError};
 
 use contract::{Answer, Call, Command, Never};
 use kernel_api::{Id, Page, PageRequest, Sku};

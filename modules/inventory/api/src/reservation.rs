@@ -74,6 +74,21 @@ pub enum ReservationState {
     Expired,
 }
 
+impl ReservationState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Committed, Self::Released, Self::Expired];
+
+    /// The word for it, in JSON and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Committed => "committed",
+            Self::Released => "released",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 /// Which reservations are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reservations {

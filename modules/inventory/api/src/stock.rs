@@ -1,10 +1,10 @@
 //! Stock levels and the two ways to change them by hand: goods come in, or a count differs.
 
-use kernel_api::Sku;
+use kernel_api::{Bounded, Sku};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bounded, Change, Location, LowAt, Quantity, Reason, Reference, Shortage};
+use crate::{Change, Location, LowAt, Quantity, Reason, Reference, Shortage};
 
 /// The most lines of one command: real invoices have up to 1,114.
 pub const LINES_MAX: usize = 2000;

@@ -1,1 +1,3 @@
 //! The inventory module: stock, reservations and the stock ledger.
+
+mod domain;

@@ -1,7 +1,8 @@
-//! The texts of inventory, each within its limits from the moment it is read.
+//! Where stock lies, and the texts that explain why.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
+use kernel_api::Text;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -20,37 +21,15 @@ const LOCATION_LENGTH_MAX: usize = 32;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location(Cow<'static, str>);
 
-/// One line of text.
-///
-/// Invariant: 1 to `MAX` characters, none of them a control character.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text<const MAX: usize>(String);
-
-/// The text is outside its limits.
+/// The text is no location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TextError {
-    /// No location.
-    #[error("a location is 1 to {LOCATION_LENGTH_MAX} characters of a-z, 0-9 and -")]
-    Location,
-    /// Empty, too long, or with control characters.
-    #[error("must be 1 to {max} characters, none of them a control character")]
-    Text {
-        /// How many characters are allowed.
-        max: usize,
-    },
-}
+#[error("a location is 1 to {LOCATION_LENGTH_MAX} characters of a-z, 0-9 and -")]
+pub struct LocationError;
 
 impl Location {
     /// Where a line that names no location belongs.
     pub const MAIN: Self = Self(Cow::Borrowed("main"));
 
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<const MAX: usize> Text<MAX> {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -63,11 +42,11 @@ impl Default for Location {
     }
 }
 impl FromStr for Location {
-    type Err = TextError;
-    fn from_str(text: &str) -> Result<Self, TextError> {
+    type Err = LocationError;
+    fn from_str(text: &str) -> Result<Self, LocationError> {
         let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if text.is_empty() || text.len() > LOCATION_LENGTH_MAX || !text.bytes().all(good) {
-            return Err(TextError::Location);
+            return Err(LocationError);
         }
         // Nearly every line is of `main`, which costs no allocation.
         Ok(if text == Self::MAIN.as_str() { Self::MAIN } else { Self(text.to_owned().into()) })
@@ -102,46 +81,5 @@ impl JsonSchema for Location {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": "^[a-z0-9-]{1,32}$", "default": "main" })
-    }
-}
-
-impl<const MAX: usize> FromStr for Text<MAX> {
-    type Err = TextError;
-    fn from_str(text: &str) -> Result<Self, TextError> {
-        if text.is_empty() || text.chars().count() > MAX || text.chars().any(char::is_control) {
-            return Err(TextError::Text { max: MAX });
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-impl<const MAX: usize> fmt::Display for Text<MAX> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-impl<const MAX: usize> fmt::Debug for Text<MAX> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-impl<const MAX: usize> Serialize for Text<MAX> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-impl<const MAX: usize> JsonSchema for Text<MAX> {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        format!("Text{MAX}").into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX, "pattern": "^[^\\x00-\\x1f\\x7f]*$" })
     }
 }

@@ -1,0 +1,4 @@
+DROP TABLE bookings;
+DROP TABLE reservations;
+DROP TABLE ledger;
+DROP TABLE levels;

@@ -1,0 +1,35 @@
+//! Holding a level against the books.
+
+use inventory_api::{Audited, LedgerSums, Violation};
+
+use super::Level;
+
+/// What the books say of one level.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Books {
+    /// What the open reservations hold.
+    pub held: i64,
+    /// The sums of its ledger.
+    pub sums: LedgerSums,
+    /// How many entries its ledger has.
+    pub entries: i64,
+}
+
+/// The level beside the books, with everything that does not agree.
+pub(crate) fn audited(level: Level, books: Books) -> Audited {
+    let broken = [
+        (level.on_hand != books.sums.total(), Violation::OnHandIsNotLedger),
+        (level.reserved != books.held, Violation::ReservedIsNotHeld),
+        (level.available() < 0, Violation::Oversold),
+        (level.entries != books.entries, Violation::LedgerHasGap),
+    ];
+    Audited {
+        sku: level.place.sku,
+        location: level.place.location,
+        on_hand: level.on_hand,
+        reserved: level.reserved,
+        held: books.held,
+        ledger: books.sums,
+        violations: broken.into_iter().filter_map(|(is, what)| is.then_some(what)).collect(),
+    }
+}
