@@ -115,6 +115,9 @@ pub enum RefundError {
     /// Zero, negative, beyond the limit, or in another currency than the payment.
     #[error("an amount is above zero and in the payment's currency")]
     BadAmount,
+    /// The refund's id belongs to a refund that was asked for with another key.
+    #[error("this refund id is in use")]
+    RefundExists,
     /// The provider said no; the payment is as before.
     #[error("the refund was declined: {reason}")]
     Declined {

@@ -25,7 +25,9 @@ pub enum Account {
     Discounts,
     /// Revenue, the other way round: goods and services taken back.
     Refunds,
-    /// Revenue of either sign: what was owed and will not be paid, and other corrections that move no money.
+    /// Revenue, the other way round: fees of banks and market places.
+    Fees,
+    /// Revenue, the other way round: what was owed and will not be paid.
     BadDebt,
     /// What rounding an exact net to whole hundredths gained or lost.
     Rounding,
@@ -33,13 +35,14 @@ pub enum Account {
 
 impl Account {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ProviderClearing,
         Self::Receivable,
         Self::Sales,
         Self::Services,
         Self::Discounts,
         Self::Refunds,
+        Self::Fees,
         Self::BadDebt,
         Self::Rounding,
     ];
@@ -48,7 +51,12 @@ impl Account {
     pub fn is_revenue(self) -> bool {
         match self {
             Self::ProviderClearing | Self::Receivable | Self::Rounding => false,
-            Self::Sales | Self::Services | Self::Discounts | Self::Refunds | Self::BadDebt => true,
+            Self::Sales
+            | Self::Services
+            | Self::Discounts
+            | Self::Refunds
+            | Self::Fees
+            | Self::BadDebt => true,
         }
     }
 
@@ -61,6 +69,7 @@ impl Account {
             Self::Services => "services",
             Self::Discounts => "discounts",
             Self::Refunds => "refunds",
+            Self::Fees => "fees",
             Self::BadDebt => "bad_debt",
             Self::Rounding => "rounding",
         }

@@ -1,0 +1,4 @@
+DROP TABLE simulator;
+DROP TABLE transfers;
+DROP TABLE operations;
+DROP TABLE payments;
