@@ -1,6 +1,11 @@
 //! Calls as text: finds the method, reads its argument, calls the service, writes the outcome.
 
-use std::{collections::HashMap, fmt, marker::PhantomData, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    marker::PhantomData,
+    sync::Arc,
+};
 
 use futures_util::future::BoxFuture;
 use serde::{
@@ -142,6 +147,15 @@ async fn one<C: Contract + ?Sized, M: Method<C>>(
         }),
         Err(fault) => Err(RpcError::from_fault(&fault)),
     }
+}
+
+/// The params of method `M`: its argument by name.
+pub(crate) fn written<C: ?Sized, M: Method<C>>(
+    argument: &M::Argument,
+) -> Result<Box<RawValue>, Fault<M::Refusal>> {
+    serde_json::value::to_raw_value(&BTreeMap::from([(M::ARGUMENT, argument)])).map_err(|error| {
+        Fault::not_executed(Reason::Malformed, format!("the argument cannot be written: {error}"))
+    })
 }
 
 fn read<P: DeserializeOwned>(name: &'static str, params: &RawValue) -> Result<P, RpcError> {

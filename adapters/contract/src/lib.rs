@@ -11,9 +11,11 @@ mod local;
 mod openrpc;
 mod outcome;
 mod ownership;
+mod rehearsal;
 mod remote;
 pub mod rpc;
 mod schema;
+mod switch;
 mod tries;
 
 pub use binding::{Binding, Context, Contract, Kind, Method, Outcome, Visitor, Wire};
@@ -27,8 +29,10 @@ pub use local::local;
 pub use openrpc::openrpc;
 pub use outcome::{Answer, Fault, Never, NotExecuted, Reason, Unknown};
 pub use ownership::Ownership;
+pub use rehearsal::{Rehearsal, rehearsal};
 pub use remote::{Client, Remote, RemoteError, RemoteLimits, remote};
 pub use schema::{Descriptor, Handshake, MethodDescriptor};
+pub use switch::{GateLimits, StaleEpoch, Switch, switchable};
 
 // What the macro's output and the implementers of contracts need.
 pub use async_trait::async_trait;

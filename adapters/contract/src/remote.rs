@@ -4,6 +4,7 @@ mod binding;
 mod breaker;
 mod bulkhead;
 mod client;
+mod get;
 
 use std::{sync::Arc, time::Duration};
 

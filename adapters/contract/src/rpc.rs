@@ -74,6 +74,11 @@ impl Registry {
         })
     }
 
+    /// Who asks, by its credential; or the reply that says it has none.
+    pub fn peer(&self, head: &Head) -> Result<String, Reply> {
+        self.admit(head).map_err(|Refused(status, error)| failed(status, None, &error))
+    }
+
     fn admit(&self, head: &Head) -> Result<String, Refused> {
         let forbidden =
             |detail: &str| Refused(401, RpcError::not_executed(Reason::Forbidden, detail));

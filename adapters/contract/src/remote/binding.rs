@@ -15,6 +15,7 @@ use super::{Remote, breaker::Breaker, bulkhead::Bulkhead, client::Silence};
 use crate::{
     Binding, Context, Contract, Descriptor, Fault, Handshake, Kind, Method, NotExecuted, Outcome,
     Reason, RpcError,
+    dispatch::written,
     rpc::header,
     tries::{Failed, Limits, Tries},
 };
@@ -45,7 +46,7 @@ struct Asked<'a> {
     jsonrpc: &'static str,
     id: u8,
     method: &'static str,
-    params: &'a serde_json::value::RawValue,
+    params: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -265,9 +266,11 @@ impl<C: Contract + ?Sized> Binding<C> for RemoteBinding {
         context: &M::Context,
         argument: M::Argument,
     ) -> Outcome<C, M> {
-        let body = written::<C, M>(&argument)?;
-        // Serialised: what is asked again is what was asked.
+        let params = written::<C, M>(&argument)?;
+        // What is asked again is what was asked, byte for byte.
         drop(argument);
+        let asked = Asked { jsonrpc: "2.0", id: 1, method: M::NAME, params: &params };
+        let body = Bytes::from(serde_json::to_vec(&asked).expect("JSON around JSON is JSON"));
         let span = tracing::debug_span!(
             "remote",
             module = C::MODULE,
@@ -276,20 +279,4 @@ impl<C: Contract + ?Sized> Binding<C> for RemoteBinding {
         );
         self.tries.ask(context, || self.attempt::<C, M>(context, &body)).instrument(span).await
     }
-}
-
-/// The JSON-RPC request.
-fn written<C: ?Sized, M: Method<C>>(argument: &M::Argument) -> Result<Bytes, Fault<M::Refusal>> {
-    let params = std::collections::BTreeMap::from([(M::ARGUMENT, argument)]);
-    serde_json::value::to_raw_value(&params)
-        .and_then(|params| {
-            serde_json::to_vec(&Asked { jsonrpc: "2.0", id: 1, method: M::NAME, params: &params })
-        })
-        .map(Bytes::from)
-        .map_err(|error| {
-            Fault::not_executed(
-                Reason::Malformed,
-                format!("the argument cannot be written: {error}"),
-            )
-        })
 }

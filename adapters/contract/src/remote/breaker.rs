@@ -103,7 +103,7 @@ mod tests {
     fn opened(open: Duration) -> Breaker {
         let breaker = Breaker::new(2, open);
         for _ in 0..2 {
-            breaker.admit().ok().expect("closed until the second silence").silent();
+            breaker.admit().expect("closed until the second silence").silent();
         }
         breaker
     }
@@ -113,21 +113,21 @@ mod tests {
         assert!(opened(Duration::from_secs(60)).admit().is_err());
         let breaker = Breaker::new(2, Duration::from_secs(60));
         for _ in 0..3 {
-            breaker.admit().ok().expect("an answer lies between").silent();
-            breaker.admit().ok().expect("one in a row").answered();
+            breaker.admit().expect("an answer lies between").silent();
+            breaker.admit().expect("one in a row").answered();
         }
     }
 
     #[test]
     fn one_probe_decides() {
         let breaker = opened(Duration::ZERO);
-        let probe = breaker.admit().ok().expect("it is time for a probe");
+        let probe = breaker.admit().expect("it is time for a probe");
         assert!(breaker.admit().is_err(), "one probe at a time");
         drop(probe);
-        let probe = breaker.admit().ok().expect("a probe that was given up frees its place");
+        let probe = breaker.admit().expect("a probe that was given up frees its place");
         probe.silent();
-        breaker.admit().ok().expect("the next probe").answered();
-        let _first = breaker.admit().ok().expect("closed");
-        let _second = breaker.admit().ok().expect("closed for all");
+        breaker.admit().expect("the next probe").answered();
+        let _first = breaker.admit().expect("closed");
+        let _second = breaker.admit().expect("closed for all");
     }
 }
