@@ -1,0 +1,11 @@
+//! The bindings, seen from both ends: one conformance suite over all of them, and what each has of its own.
+
+mod boundaries;
+mod conformance;
+mod depot;
+mod graph;
+mod rehearsal;
+mod remote;
+mod rpc;
+mod server;
+mod switch;
