@@ -16,4 +16,6 @@ pub mod import;
 pub mod insist;
 pub mod modules;
 pub mod online_retail;
+pub mod operations;
 pub mod secrets;
+pub mod verify;
