@@ -1,6 +1,6 @@
 //! A call ends in one of four ways, and the return type says so.
 
-use contract::{Answer, Call, contract};
+use contract::{Call, contract};
 
 #[contract("depot")]
 trait Depot: Send + Sync + 'static {
@@ -10,8 +10,6 @@ trait Depot: Send + Sync + 'static {
     async fn silent(&self, call: &Call, sku: String);
     #[query]
     async fn other(&self, call: &Call, sku: String) -> Result<u32, String>;
-    #[query]
-    async fn half(&self, call: &Call, sku: String) -> Answer<u32>;
 }
 
 fn main() {}
