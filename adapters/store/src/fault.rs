@@ -109,5 +109,10 @@ pub(crate) fn not_executed(error: &Error) -> NotExecuted {
 
 /// The one line about a database that cannot be opened.
 pub(crate) fn connection(error: &ConnectionError) -> String {
-    error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    one_line(&error.to_string())
+}
+
+/// libpq's messages have several lines; a log and an exit message have one.
+pub(crate) fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -10,16 +10,18 @@
 )]
 
 mod connection;
-pub mod cursor;
 mod fault;
+mod fence;
 mod idempotency;
 pub mod limits;
 mod migrations;
 mod module;
 mod outbox;
-pub mod parked;
+mod postgres;
+mod provision;
 mod queue;
 pub mod schema;
+mod server;
 mod shared;
 mod sqlite;
 mod store;
@@ -29,11 +31,13 @@ pub mod testing;
 mod tx;
 
 pub use connection::{Cached, Connection, cached};
+pub use fence::{FenceHolds, fence_holds};
 pub use idempotency::ANSWERS_KEPT;
 pub use limits::Limits;
 pub use migrations::{MigrateError, Migrations, migrate, pending, revert_last};
 pub use module::ModuleDescriptor;
 pub use outbox::FeedPage;
+pub use provision::{module_location, provision};
 pub use store::{Location, OpenError, Store};
 pub use tx::{Abort, Tx};
 

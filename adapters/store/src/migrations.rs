@@ -1,13 +1,12 @@
 //! A module's tables: the store's own first, then the module's, each way.
 
 use diesel::{
-    Connection as _, PgConnection,
     backend::Backend,
     migration::{Migration, MigrationSource},
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::{Connection, Location, OpenError, sqlite};
+use crate::{Connection, Location, OpenError, postgres, sqlite};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/store/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/store/postgres");
@@ -57,9 +56,7 @@ impl<DB: Backend> MigrationSource<DB> for Both<'_> {
 fn connect(location: &Location) -> Result<Connection, OpenError> {
     match location {
         Location::Sqlite { path } => sqlite::open(path).map(Connection::Sqlite),
-        Location::Postgres { url } => PgConnection::establish(url)
-            .map(Connection::Postgres)
-            .map_err(|error| OpenError::server(&error)),
+        Location::Postgres { url } => postgres::establish(url).map(Connection::Postgres),
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the threads of one store share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use contract::{NotExecuted, Reason, TraceContext};
 use diesel::result::Error;
@@ -14,8 +17,9 @@ pub(crate) struct Shared {
     pub module: String,
     pub limits: Limits,
     pub clock: Clock,
-    pub writes: Queue<Box<dyn Job>>,
-    pub reads: Queue<Box<dyn Job>>,
+    pub writes: Arc<Queue<Box<dyn Job>>>,
+    /// On PostgreSQL the same queue: there any thread does either.
+    pub reads: Arc<Queue<Box<dyn Job>>>,
     /// The epoch under which this process writes. Relaxed is enough: the fence row in the database decides.
     pub epoch: AtomicU64,
     /// Counts the commits after which the feed may be longer.
@@ -36,6 +40,12 @@ impl Shared {
             trace,
             emitted: false,
         }
+    }
+
+    /// What begins a write transaction on PostgreSQL: an error by division when the epoch is another.
+    pub fn begin_sql(&self) -> String {
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        format!("BEGIN; SELECT 1 / count(*) FROM fence WHERE epoch = {epoch}")
     }
 
     /// Does the fence row's epoch let this process write?

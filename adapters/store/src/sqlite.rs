@@ -9,7 +9,7 @@ use std::{
 
 use contract::NotExecuted;
 use diesel::{
-    Connection as _, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection,
+    Connection as _, QueryResult, RunQueryDsl, SqliteConnection,
     connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
 };
 
@@ -17,7 +17,6 @@ use crate::{
     Connection, OpenError, cached,
     fault::{self, Trouble},
     limits::SQLITE_BUSY_TIMEOUT,
-    schema::fence,
     shared::Shared,
     task::{End, Job, Kind, Ran},
 };
@@ -80,10 +79,9 @@ fn explain(error: &diesel::result::Error) -> String {
 }
 
 /// The writer thread: takes what waits, runs it as one transaction, answers after its commit.
-pub(crate) fn write(shared: &Shared, connection: SqliteConnection) {
-    let mut connection = Connection::Sqlite(connection);
+pub(crate) fn write(shared: &Shared, connection: &mut Connection) {
     while let Some(first) = shared.writes.take() {
-        Group { shared, connection: &mut connection, ran: Vec::new(), emitted: false }.run(first);
+        Group { shared, connection, ran: Vec::new(), emitted: false }.run(first);
     }
 }
 
@@ -159,7 +157,7 @@ impl Group<'_> {
         let Connection::Sqlite(c) = &mut *self.connection else { return Ok(()) };
         AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")
             .map_err(|error| self.shared.failed(&error))?;
-        let epoch = fence::table.find(1).select(fence::epoch).get_result::<i64>(c);
+        let epoch = crate::fence::epoch(self.connection);
         let verdict = match epoch {
             Ok(epoch) => self.shared.fenced(epoch),
             Err(error) => Err(self.shared.failed(&error)),

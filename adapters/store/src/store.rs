@@ -11,17 +11,18 @@ use std::{
 };
 
 use contract::{Answer, Call, Command, Never};
-use diesel::{ConnectionError, QueryDsl, RunQueryDsl};
+use diesel::{ConnectionError, QueryResult};
 use kernel_api::{Clock, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
 use crate::{
-    Abort, Connection, FeedPage, Limits, Tx, fault, idempotency,
+    Abort, Connection, FeedPage, Limits, Tx, fault, fence, idempotency,
     idempotency::Slot,
     outbox,
+    postgres::Worker,
     queue::Queue,
-    schema::fence,
+    server::Server,
     shared::Shared,
     sqlite,
     task::{Kind, submit},
@@ -116,10 +117,15 @@ impl Store {
         limits: Limits,
         clock: Clock,
     ) -> Result<Self, OpenError> {
+        let writes = Arc::new(Queue::new(limits.queue_jobs_max));
+        let reads = match location {
+            Location::Sqlite { .. } => Arc::new(Queue::new(limits.queue_jobs_max)),
+            Location::Postgres { .. } => Arc::clone(&writes),
+        };
         let shared = Arc::new(Shared {
             module: module.to_owned(),
-            writes: Queue::new(limits.queue_jobs_max),
-            reads: Queue::new(limits.queue_jobs_max),
+            writes,
+            reads,
             limits,
             clock,
             epoch: AtomicU64::new(0),
@@ -129,7 +135,7 @@ impl Store {
         });
         let threads = match location {
             Location::Sqlite { path } => open_sqlite(&shared, path)?,
-            Location::Postgres { .. } => Vec::new(),
+            Location::Postgres { url } => open_postgres(&shared, url)?,
         };
         let inner = Inner { shared, location: location.clone(), threads: Mutex::new(threads) };
         Ok(Self { inner: Arc::new(inner) })
@@ -148,6 +154,11 @@ impl Store {
     /// The clock that transactions take their time from.
     pub fn clock(&self) -> &Clock {
         &self.inner.shared.clock
+    }
+
+    /// Is it on PostgreSQL?
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.inner.location, Location::Postgres { .. })
     }
 
     /// The epoch under which this process writes.
@@ -235,6 +246,53 @@ impl Store {
         .await
     }
 
+    /// The write door in one statement: `f` runs one INSERT, UPDATE or DELETE whose condition contains
+    /// [`fence_holds`](crate::fence_holds) with the epoch that it is given. On PostgreSQL that statement is committed
+    /// by itself, in one round trip where [`write`](Self::write) needs three; no event can be told and no answer kept.
+    ///
+    /// `f` gives `None` when the statement touched no row. Then, and only then, the fence row is looked at: the answer
+    /// is `NotExecuted(Moved)` when this process lost the module, and `Ok(None)` when the statement's own guard held
+    /// it back. A connection lost on the way is `Unknown`.
+    pub async fn write_one<T, R>(
+        &self,
+        call: &Call,
+        mut f: impl FnMut(&mut Connection, u64) -> QueryResult<Option<T>> + Send + 'static,
+    ) -> Answer<Option<T>, R>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+    {
+        let shared = Arc::clone(&self.inner.shared);
+        submit(&self.inner.shared.writes, call, Kind::Single, move |tx| {
+            let epoch = tx.epoch();
+            let done = f(tx.connection(), epoch)?;
+            if done.is_none() {
+                shared.fenced(fence::epoch(tx.connection())?).map_err(Stop::NotExecuted)?;
+            }
+            Ok(done)
+        })
+        .await
+    }
+
+    /// Raises the epoch from this process's own to the next one: what it does is take the module away from every other
+    /// process, itself included, until each says with [`adopt`](Self::adopt) that it writes under the new epoch.
+    /// `None` when another epoch was in the row already.
+    pub async fn raise_epoch(&self, call: &Call) -> Answer<Option<u64>, Never> {
+        let from = self.epoch();
+        let to = from + 1;
+        self.write(call, move |tx| {
+            let signed = |epoch: u64| i64::try_from(epoch).unwrap_or(i64::MAX);
+            let raised = fence::raise(tx.connection(), signed(from), signed(to))?;
+            Ok(raised.then_some(to))
+        })
+        .await
+    }
+
+    /// This process writes under `epoch` from now on. It is not a right that one takes: the fence row decides.
+    pub fn adopt(&self, epoch: u64) {
+        self.inner.shared.epoch.store(epoch, Ordering::Relaxed);
+    }
+
     /// Changes whenever the feed may have grown by a commit of this process. Other processes' commits do not show
     /// here: whoever waits for them also looks from time to time.
     pub fn committed(&self) -> watch::Receiver<u64> {
@@ -277,15 +335,17 @@ impl Store {
         self.read(call, |c| Ok(outbox::bounds(c)?)).await
     }
 
-    /// Forgets events told before `before`, at most `limit`, never the newest; how many.
+    /// Forgets events told before `before` whose position is at most `upto` (what every reader has read), at most
+    /// `limit`, never the newest; how many.
     pub async fn prune_feed(
         &self,
         call: &Call,
         before: Timestamp,
+        upto: u64,
         limit: u32,
     ) -> Answer<usize, Never> {
         self.write(call, move |tx| {
-            Ok(outbox::prune(tx.connection(), before.micros(), i64::from(limit))?)
+            Ok(outbox::prune(tx.connection(), before.micros(), upto, i64::from(limit))?)
         })
         .await
     }
@@ -312,13 +372,9 @@ fn open_sqlite(
     shared: &Arc<Shared>,
     path: &std::path::Path,
 ) -> Result<Vec<JoinHandle<()>>, OpenError> {
-    let mut writer = sqlite::open(path)?;
-    let epoch: i64 = fence::table
-        .find(1)
-        .select(fence::epoch)
-        .get_result(&mut writer)
-        .map_err(|_none| OpenError::NotMigrated(shared.module.clone()))?;
-    shared.epoch.store(u64::try_from(epoch).unwrap_or(0), Ordering::Relaxed);
+    let writer = sqlite::open(path)?;
+    let mut writer = Connection::Sqlite(writer);
+    take_epoch(shared, &mut writer)?;
     let mut threads = Vec::new();
     for number in 0..shared.limits.readers {
         let reader = sqlite::open(path)?;
@@ -329,9 +385,30 @@ fn open_sqlite(
     }
     let shared = Arc::clone(shared);
     threads.push(start(format!("{}-write", shared.module), move || {
-        sqlite::write(&shared, writer);
+        sqlite::write(&shared, &mut writer);
     })?);
     Ok(threads)
+}
+
+fn open_postgres(shared: &Arc<Shared>, url: &str) -> Result<Vec<JoinHandle<()>>, OpenError> {
+    let server = Arc::new(Server::new(&shared.module, url, &shared.limits));
+    // One connection now, so that a wrong URL or missing tables stop the start; the threads make theirs when they
+    // have work.
+    let first = server.connect(shared).map_err(|error| OpenError::Server(error.detail))?;
+    take_epoch(shared, &mut Connection::Postgres(first))?;
+    (0..shared.limits.connections)
+        .map(|number| {
+            let worker = Worker::new(Arc::clone(shared), Arc::clone(&server));
+            start(format!("{}-pg-{number}", shared.module), move || worker.run())
+        })
+        .collect()
+}
+
+fn take_epoch(shared: &Shared, connection: &mut Connection) -> Result<(), OpenError> {
+    let epoch =
+        fence::epoch(connection).map_err(|_none| OpenError::NotMigrated(shared.module.clone()))?;
+    shared.epoch.store(u64::try_from(epoch).unwrap_or(0), Ordering::Relaxed);
+    Ok(())
 }
 
 fn start(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {

@@ -1,16 +1,105 @@
 //! Private databases for tests.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
-use kernel_api::Clock;
+use diesel::{PgConnection, RunQueryDsl, connection::SimpleConnection, sql_types::Text};
+use kernel_api::{Clock, Id};
 use tempfile::TempDir;
 
-use crate::{Limits, Location, Migrations, Store, migrate};
+use crate::{Limits, Location, Migrations, Store, migrate, postgres as server, provision};
+
+/// Where a server is looked for when `BANYAN_TEST_POSTGRES` does not say: over TCP and on the usual socket.
+const USUAL_URLS: [&str; 2] = [
+    "postgres://postgres@127.0.0.1:5432/postgres",
+    "postgres://postgres@/postgres?host=/var/run/postgresql",
+];
 
 /// What keeps a private database alive; dropping it removes the database.
 pub enum Private {
     /// A directory with the SQLite file.
     Sqlite(TempDir),
     /// A database on the server.
-    Postgres(()),
+    Postgres(PrivateDatabase),
+}
+
+/// A database on the test server that is dropped, with the roles made for it, at the end.
+pub struct PrivateDatabase {
+    server_url: String,
+    name: String,
+}
+
+impl PrivateDatabase {
+    /// A new database; `None`, and a line that says so, when there is no server. In CI that is a failure.
+    pub fn create() -> Option<Self> {
+        let Some(server_url) = server_url() else {
+            assert!(!set("CI"), "PostgreSQL not reachable, and in CI nothing is skipped");
+            eprintln!("skipped: PostgreSQL not reachable");
+            return None;
+        };
+        let id = Id::<()>::fresh().uuid().simple().to_string();
+        // The end of the id: its start is the time, the same for tests that start together.
+        let name = format!("banyan_test_{}", id.get(20..).expect("a UUID has 32 digits"));
+        let mut c = server::establish(&server_url).expect("the server answered a moment ago");
+        c.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database for the test");
+        Some(Self { server_url, name })
+    }
+
+    /// The administrator's URL of this database.
+    pub fn admin_url(&self) -> String {
+        let (start, parameters) = self.server_url.split_once('?').unwrap_or((&self.server_url, ""));
+        let start = start.rsplit_once('/').map_or(start, |(start, _database)| start);
+        let question = if parameters.is_empty() { "" } else { "?" };
+        format!("{start}/{}{question}{parameters}", self.name)
+    }
+
+    /// The database's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for PrivateDatabase {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove() {
+            eprintln!("cannot drop {}: {error}", self.name);
+        }
+    }
+}
+
+impl PrivateDatabase {
+    fn remove(&self) -> Result<(), Box<dyn std::error::Error>> {
+        #[derive(diesel::QueryableByName)]
+        struct Role {
+            #[diesel(sql_type = Text)]
+            rolname: String,
+        }
+        let mut c: PgConnection = server::establish(&self.server_url)?;
+        c.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name))?;
+        let roles: Vec<Role> =
+            diesel::sql_query("SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, $1)")
+                .bind::<Text, _>(&self.name)
+                .load(&mut c)?;
+        for role in roles {
+            c.batch_execute(&format!("DROP ROLE {}", provision::identifier(&role.rolname)))?;
+        }
+        Ok(())
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "tests have no settings but the environment")]
+fn set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "false")
+}
+
+/// The server that tests use, if one answers.
+#[allow(clippy::disallowed_methods, reason = "tests have no settings but the environment")]
+pub fn server_url() -> Option<String> {
+    match std::env::var("BANYAN_TEST_POSTGRES") {
+        Ok(url) => server::establish(&url).is_ok().then_some(url),
+        Err(_unset) => USUAL_URLS
+            .iter()
+            .find(|url| server::establish(url).is_ok())
+            .map(|url| (*url).to_owned()),
+    }
 }
 
 /// A store on a new SQLite file; the directory goes with the returned guard.
@@ -34,11 +123,18 @@ pub fn postgres(migrations: &Migrations, module: &str) -> Option<(Store, Private
 
 /// The same with a clock of the test's own.
 pub fn postgres_at(
-    _migrations: &Migrations,
-    _module: &str,
-    _clock: Clock,
+    migrations: &Migrations,
+    module: &str,
+    clock: Clock,
 ) -> Option<(Store, Private)> {
-    None
+    let database = PrivateDatabase::create()?;
+    let location =
+        provision(&database.admin_url(), module, "a test's password").expect("a role and a schema");
+    migrate(module, &location, migrations).expect("the module's migrations");
+    // Few connections: many tests run at once against one server.
+    let limits = Limits { connections: 4, ..Limits::default() };
+    let store = Store::open(module, &location, limits, clock).expect("a new database");
+    Some((store, Private::Postgres(database)))
 }
 
 /// A store on each database that is there: SQLite always, PostgreSQL where there is a server.
