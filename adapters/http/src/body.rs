@@ -144,8 +144,9 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_slice(body);
     let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-    let value: Result<T, _> =
-        serde_ignored::deserialize(tracked, |path| unknown.push(path.to_string()));
+    let value: Result<T, _> = serde_ignored::deserialize(tracked, |path| {
+        unknown.push(bracketed(&path.to_string()));
+    });
     let value = match value {
         Ok(value) => value,
         Err(error) => return Err(unreadable(&track.path().to_string(), &error.to_string())),
@@ -156,6 +157,22 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     }
     let problem = Problem::of(&problems::MALFORMED).detail("the body has unknown fields");
     Err(unknown.into_iter().fold(problem, |problem, path| problem.field(path, "unknown field")))
+}
+
+/// `lines.0.?.colour`, as unknown fields are reported, in the form of all other paths: `lines[0].colour`.
+fn bracketed(path: &str) -> String {
+    let mut written = String::new();
+    for segment in path.split('.').filter(|segment| *segment != "?") {
+        if segment.parse::<usize>().is_ok() {
+            written.push_str(&format!("[{segment}]"));
+        } else if written.is_empty() {
+            written.push_str(segment);
+        } else {
+            written.push('.');
+            written.push_str(segment);
+        }
+    }
+    written
 }
 
 /// Names the field: serde reports a missing one at its parent, so its name is taken from the message.
