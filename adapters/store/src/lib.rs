@@ -9,10 +9,12 @@
     allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")
 )]
 
+mod archive;
 mod connection;
 mod fault;
 mod fence;
 mod idempotency;
+mod inspect;
 pub mod limits;
 mod migrations;
 mod module;
@@ -30,6 +32,7 @@ mod task;
 pub mod testing;
 mod tx;
 
+pub use archive::{ArchiveError, Archived, backup, restore};
 pub use connection::{Cached, Connection, cached};
 pub use fence::{FenceHolds, fence_holds};
 pub use idempotency::ANSWERS_KEPT;

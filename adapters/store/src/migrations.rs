@@ -1,6 +1,7 @@
 //! A module's tables: the store's own first, then the module's, each way.
 
 use diesel::{
+    SqliteConnection,
     backend::Backend,
     migration::{Migration, MigrationSource},
 };
@@ -71,20 +72,31 @@ pub fn migrate(
         module: module.to_owned(),
         what: what.to_string(),
     };
-    let mut done = Vec::new();
     match connect(location)? {
-        Connection::Sqlite(mut c) => {
-            for source in [&SQLITE, &migrations.sqlite] {
-                let ran = c.run_pending_migrations(Borrowed(source)).map_err(failed)?;
-                done.extend(ran.iter().map(ToString::to_string));
-            }
-        }
+        Connection::Sqlite(mut c) => run_sqlite(module, &mut c, migrations),
         Connection::Postgres(mut c) => {
+            let mut done = Vec::new();
             for source in [&POSTGRES, &migrations.postgres] {
                 let ran = c.run_pending_migrations(Borrowed(source)).map_err(failed)?;
                 done.extend(ran.iter().map(ToString::to_string));
             }
+            Ok(done)
         }
+    }
+}
+
+/// The same on an open SQLite database.
+pub(crate) fn run_sqlite(
+    module: &str,
+    c: &mut SqliteConnection,
+    migrations: &Migrations,
+) -> Result<Vec<String>, MigrateError> {
+    let mut done = Vec::new();
+    for source in [&SQLITE, &migrations.sqlite] {
+        let ran = c.run_pending_migrations(Borrowed(source)).map_err(|what| {
+            MigrateError::Failed { module: module.to_owned(), what: what.to_string() }
+        })?;
+        done.extend(ran.iter().map(ToString::to_string));
     }
     Ok(done)
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Connection, cached, on,
-    schema::outbox::{self, event_id, occurred_at, position},
+    schema::outbox::{self, occurred_at, position},
 };
 
 /// A stretch of a module's feed.
@@ -113,14 +113,4 @@ pub(crate) fn prune(c: &mut Connection, before: i64, upto: u64, limit: i64) -> Q
     .flatten();
     let until = young.unwrap_or(until);
     on!(c, |c| cached(diesel::delete(outbox::table.filter(position.lt(until)))).execute(c))
-}
-
-/// Is this event of ours in the outbox? For checks and tests.
-pub(crate) fn contains(c: &mut Connection, id: &str) -> QueryResult<bool> {
-    let found: Option<String> = on!(c, |c| outbox::table
-        .filter(event_id.eq(id))
-        .select(event_id)
-        .get_result(c)
-        .optional())?;
-    Ok(found.is_some())
 }

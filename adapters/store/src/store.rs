@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::{
     Abort, Connection, FeedPage, Limits, Tx, fault, fence, idempotency,
     idempotency::Slot,
-    outbox,
+    inspect, outbox,
     postgres::Worker,
     queue::Queue,
     server::Server,
@@ -71,6 +71,14 @@ pub enum OpenError {
     /// The tables are not there.
     #[error("the tables of {0} are missing: run `banyan migrate`")]
     NotMigrated(String),
+    /// The catalog ties the data to something outside the module.
+    #[error("the data of {module} is not its own: {findings}")]
+    NotAlone {
+        /// The module.
+        module: String,
+        /// What was found.
+        findings: String,
+    },
     /// A thread cannot be started.
     #[error("cannot start a database thread: {0}")]
     Thread(String),
@@ -159,6 +167,11 @@ impl Store {
     /// Is it on PostgreSQL?
     pub fn is_postgres(&self) -> bool {
         matches!(self.inner.location, Location::Postgres { .. })
+    }
+
+    /// How many jobs wait for a thread, for metrics: reads, writes. On PostgreSQL both stand in one queue.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.inner.shared.reads.waiting(), self.inner.shared.writes.waiting())
     }
 
     /// The epoch under which this process writes.
@@ -374,7 +387,7 @@ fn open_sqlite(
 ) -> Result<Vec<JoinHandle<()>>, OpenError> {
     let writer = sqlite::open(path)?;
     let mut writer = Connection::Sqlite(writer);
-    take_epoch(shared, &mut writer)?;
+    prepare(shared, &mut writer)?;
     let mut threads = Vec::new();
     for number in 0..shared.limits.readers {
         let reader = sqlite::open(path)?;
@@ -395,7 +408,7 @@ fn open_postgres(shared: &Arc<Shared>, url: &str) -> Result<Vec<JoinHandle<()>>,
     // One connection now, so that a wrong URL or missing tables stop the start; the threads make theirs when they
     // have work.
     let first = server.connect(shared).map_err(|error| OpenError::Server(error.detail))?;
-    take_epoch(shared, &mut Connection::Postgres(first))?;
+    prepare(shared, &mut Connection::Postgres(first))?;
     (0..shared.limits.connections)
         .map(|number| {
             let worker = Worker::new(Arc::clone(shared), Arc::clone(&server));
@@ -404,11 +417,17 @@ fn open_postgres(shared: &Arc<Shared>, url: &str) -> Result<Vec<JoinHandle<()>>,
         .collect()
 }
 
-fn take_epoch(shared: &Shared, connection: &mut Connection) -> Result<(), OpenError> {
+/// Takes the epoch from the fence row, and makes sure that the data is this module's alone.
+fn prepare(shared: &Shared, connection: &mut Connection) -> Result<(), OpenError> {
     let epoch =
         fence::epoch(connection).map_err(|_none| OpenError::NotMigrated(shared.module.clone()))?;
     shared.epoch.store(u64::try_from(epoch).unwrap_or(0), Ordering::Relaxed);
-    Ok(())
+    let findings =
+        inspect::findings(connection).map_err(|error| OpenError::Server(error.to_string()))?;
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(OpenError::NotAlone { module: shared.module.clone(), findings: findings.join("; ") })
 }
 
 fn start(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
