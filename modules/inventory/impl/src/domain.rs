@@ -9,7 +9,7 @@ mod reservation;
 
 pub(crate) use audit::{Books, audited};
 pub(crate) use band::{Band, crossing};
-pub(crate) use history::{Booked, book};
+pub(crate) use history::{Booked, book, places};
 pub(crate) use movement::{Level, Move, Place, entries, shortages, sum};
 pub(crate) use reservation::{not_committed, not_released};
 

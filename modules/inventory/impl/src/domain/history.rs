@@ -1,6 +1,6 @@
 //! Booking a history of movements on the levels as they are now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::{Entry, ImportError, Movement, MovementKind, Shortage};
 
@@ -15,6 +15,15 @@ pub(crate) struct Booked {
     pub entries: Vec<Entry>,
 }
 
+/// The places that occur.
+pub(crate) fn places(movements: &[Movement]) -> BTreeSet<Place> {
+    movements.iter().map(place_of).collect()
+}
+
+fn place_of(movement: &Movement) -> Place {
+    Place { sku: movement.sku.clone(), location: movement.location.clone() }
+}
+
 /// Books the movements in order. `levels` are those that exist of the places that occur.
 pub(crate) fn book(levels: &[Level], movements: &[Movement]) -> Result<Booked, ImportError> {
     let mut now: BTreeMap<Place, Level> =
@@ -25,7 +34,7 @@ pub(crate) fn book(levels: &[Level], movements: &[Movement]) -> Result<Booked, I
         if !sign_fits(movement.kind, movement.quantity.get()) {
             return Err(ImportError::WrongSign { movement: number });
         }
-        let place = Place { sku: movement.sku.clone(), location: movement.location.clone() };
+        let place = place_of(movement);
         let level = now.entry(place.clone()).or_insert_with(|| Level::empty(place.clone()));
         let quantity = movement.quantity.get();
         if level.available() + quantity < 0 {

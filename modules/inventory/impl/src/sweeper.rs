@@ -1,0 +1,33 @@
+//! The sweeper: gives back, soon after it expired, what nobody committed.
+
+use std::{sync::Arc, time::Duration};
+
+use contract::{Call, Caller, Deadline, Ownership};
+use tokio::sync::watch;
+
+use crate::service::Service;
+
+/// How long one sweep may take.
+const SWEEP_TIME: Duration = Duration::from_secs(10);
+
+/// Sweeps every so often for as long as the module is here. Several processes may sweep at once: each reservation is
+/// closed once. Ends when `ownership` has no sender any more.
+pub(crate) async fn run(
+    service: Arc<Service>,
+    every: Duration,
+    mut ownership: watch::Receiver<Ownership>,
+) {
+    loop {
+        if ownership.wait_for(Ownership::is_here).await.is_err() {
+            return;
+        }
+        let call = Call::new(Caller::module("inventory"), Deadline::within(SWEEP_TIME));
+        match service.sweep(&call).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            // Nothing is lost: what is due stays due until a later sweep. A module that moved just now is one reason.
+            Err(fault) => tracing::warn!(%fault, "expired reservations were not swept"),
+        }
+        tokio::time::sleep(every).await;
+    }
+}
