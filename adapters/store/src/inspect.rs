@@ -25,23 +25,24 @@ pub(crate) fn findings(c: &mut Connection) -> QueryResult<Vec<String>> {
 /// Everything that the module's role can see in the catalog about its schema. `ours` is the schema, by its oid.
 const POSTGRES: &str = "
 WITH ours AS (
-    SELECT n.oid AS nsp, n.nspname, n.nspowner, r.oid AS me, r.rolname, r.rolsuper
+    SELECT n.oid AS nsp, n.nspname AS schema_name, n.nspowner AS schema_owner, r.oid AS me, r.rolname AS role_name,
+           r.rolsuper AS is_super
     FROM pg_namespace n, pg_roles r
     WHERE n.nspname = current_schema() AND r.rolname = current_user
 ),
 system AS (
     SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema', 'pg_toast')
 )
-SELECT format('role %s is a superuser: give the module a role of its own', rolname) AS finding
-FROM ours WHERE rolsuper
+SELECT format('role %s is a superuser: give the module a role of its own', role_name) AS finding
+FROM ours WHERE is_super
 UNION ALL
-SELECT format('role %s is a member of role %s', rolname, g.rolname)
+SELECT format('role %s is a member of role %s', role_name, g.rolname)
 FROM ours JOIN pg_auth_members m ON m.member = me JOIN pg_roles g ON g.oid = m.roleid
 UNION ALL
-SELECT format('schema %s belongs to %s and not to %s', nspname, pg_get_userbyid(nspowner), rolname)
-FROM ours WHERE nspowner <> me
+SELECT format('schema %s belongs to %s and not to %s', schema_name, pg_get_userbyid(schema_owner), role_name)
+FROM ours WHERE schema_owner <> me
 UNION ALL
-SELECT format('%s belongs to %s and not to %s', c.oid::regclass, pg_get_userbyid(c.relowner), rolname)
+SELECT format('%s belongs to %s and not to %s', c.oid::regclass, pg_get_userbyid(c.relowner), role_name)
 FROM ours JOIN pg_class c ON c.relnamespace = nsp
 WHERE c.relowner <> me AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 UNION ALL
@@ -73,10 +74,10 @@ UNION ALL
 SELECT format('%s is a foreign table', c.oid::regclass)
 FROM ours JOIN pg_class c ON c.relnamespace = nsp AND c.relkind = 'f'
 UNION ALL
-SELECT DISTINCT format('%s on schema %s is granted to %s', g.privilege_type, nspname,
+SELECT DISTINCT format('%s on schema %s is granted to %s', g.privilege_type, schema_name,
               CASE g.grantee WHEN 0 THEN 'everyone' ELSE pg_get_userbyid(g.grantee) END)
 FROM ours JOIN pg_namespace n ON n.oid = nsp, aclexplode(n.nspacl) g
-WHERE g.grantee NOT IN (me, nspowner)
+WHERE g.grantee NOT IN (me, schema_owner)
 UNION ALL
 SELECT DISTINCT format('%s on %s is granted to %s', g.privilege_type, c.oid::regclass,
               CASE g.grantee WHEN 0 THEN 'everyone' ELSE pg_get_userbyid(g.grantee) END)
@@ -89,7 +90,7 @@ FROM ours JOIN pg_class c ON c.relnamespace = nsp
 JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped, aclexplode(a.attacl) g
 WHERE g.grantee NOT IN (me, c.relowner)
 UNION ALL
-SELECT DISTINCT format('%s on %s in another schema is granted to %s', g.privilege_type, c.oid::regclass, rolname)
+SELECT DISTINCT format('%s on %s in another schema is granted to %s', g.privilege_type, c.oid::regclass, role_name)
 FROM ours JOIN pg_class c ON c.relnamespace <> nsp AND c.relnamespace NOT IN (SELECT oid FROM system),
      aclexplode(c.relacl) g
 WHERE g.grantee = me
