@@ -45,7 +45,7 @@ CREATE TABLE operations (
     settled_at BIGINT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX operations_payment ON operations (payment_id);
-CREATE UNIQUE INDEX operations_refund ON operations (refund_id) WHERE refund_id IS NOT NULL;
+CREATE INDEX operations_refund ON operations (refund_id) WHERE refund_id IS NOT NULL;
 
 -- The ledger in millionths: each row moves an amount from one account to another, so it balances by its form. An entry
 -- is the rows with its id.

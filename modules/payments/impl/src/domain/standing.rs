@@ -138,7 +138,8 @@ impl Standing {
         }
     }
 
-    /// The sums after a change.
+    /// The sums after a change: what the second transaction's update does, for the properties to hold against.
+    #[cfg(test)]
     pub fn after(self, change: Change) -> Self {
         Self {
             authorised: self.authorised + change.authorised,
