@@ -1,5 +1,7 @@
 //! Answers that need more than a body: status, location, version.
 
+use std::hash::Hash;
+
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, Responder,
     body::BoxBody,
@@ -49,7 +51,14 @@ impl<T> Reply<T> {
     /// Its version: sets `ETag`, and answers a GET that has it already with 304.
     #[must_use]
     pub fn etag(mut self, version: i64) -> Self {
-        self.etag = Some(ETag(version));
+        self.etag = Some(ETag::new(version));
+        self
+    }
+
+    /// Says what else of the body may change without its version. After [`etag`](Self::etag).
+    #[must_use]
+    pub fn varying(mut self, rest: &impl Hash) -> Self {
+        self.etag = self.etag.map(|etag| etag.varying(rest));
         self
     }
 

@@ -3,23 +3,45 @@
 use std::{
     fmt,
     future::{Ready, ready},
+    hash::{DefaultHasher, Hash, Hasher},
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
 
 use crate::{Part, Problem, Spec, problems};
 
-/// The entity tag of a version number: `"v7"`, strong.
+/// The entity tag of a version number: `"v7"`, strong. Where a document also shows what has no version (a price, what is
+/// in stock), a hash of that follows, `"v7-1f00"`: it decides whether a copy is fresh, not whether an edit may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ETag(pub i64);
+pub struct ETag {
+    version: i64,
+    rest: Option<u64>,
+}
 
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"v{}\"", self.0)
+        match self.rest {
+            Some(rest) => write!(f, "\"v{}-{rest:x}\"", self.version),
+            None => write!(f, "\"v{}\"", self.version),
+        }
     }
 }
 
 impl ETag {
+    /// The tag of a version.
+    pub fn new(version: i64) -> Self {
+        Self { version, rest: None }
+    }
+
+    /// The same, with a hash of what else is shown.
+    #[must_use]
+    pub fn varying(self, rest: &impl Hash) -> Self {
+        // Not keyed: the same answer must have the same tag in every process.
+        let mut hasher = DefaultHasher::new();
+        rest.hash(&mut hasher);
+        Self { rest: Some(hasher.finish()), ..self }
+    }
+
     /// Does the header's list (`"v1", W/"v2"` or `*`) name this tag? Compared weakly, as `If-None-Match` wants it.
     pub fn is_in(self, list: &str) -> bool {
         let own = self.to_string();
@@ -52,7 +74,7 @@ impl IfMatch {
     pub fn mismatch(current: i64) -> Problem {
         Problem::of(&problems::VERSION_MISMATCH)
             .detail("read it again, look at what changed, and repeat the edit with the new ETag")
-            .field("If-Match", format!("the version in force is {}", ETag(current)))
+            .field("If-Match", format!("the version in force is {}", ETag::new(current)))
     }
 }
 
@@ -80,6 +102,7 @@ fn read(request: &HttpRequest) -> Result<IfMatch, Problem> {
         return Ok(IfMatch::Any);
     }
     let version = text.strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"'));
+    let version = version.map(|text| text.split_once('-').map_or(text, |(version, _)| version));
     match version.map(str::parse) {
         Some(Ok(version)) => Ok(IfMatch::Version(version)),
         // A tag that was never given out matches nothing; a list is not worth its ambiguity.

@@ -23,18 +23,13 @@ pub struct Audited {
 pub enum Violation {
     /// The product has no variant.
     NoVariant,
-    /// A published variant has no price in force.
-    NoPrice {
-        /// Which.
-        sku: Sku,
-    },
     /// The price that is kept with the variant is not the one of its history.
     PriceIsNotHistory {
         /// Which.
         sku: Sku,
     },
-    /// A variant's history is in several currencies.
-    SeveralCurrencies {
+    /// A variant has no price at all.
+    NoPrice {
         /// Which.
         sku: Sku,
     },

@@ -44,10 +44,11 @@ pub struct ImportRow {
     pub description: Description,
     /// What it costs.
     pub price: Price,
-    /// From when: now unless told, and for a known SKU only where its price differs.
+    /// From when: now unless told. A known SKU whose row does not tell keeps its price, unless `existing` is
+    /// `overwrite` and the price in force is another.
     #[serde(default)]
     pub from: Option<Timestamp>,
-    /// May the public see it?
+    /// Does the public see it from now on? Its price need not be in force yet.
     pub published: bool,
 }
 

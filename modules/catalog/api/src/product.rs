@@ -56,6 +56,21 @@ pub enum Availability {
     SoldOut,
 }
 
+impl Availability {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Unknown, Self::InStock, Self::Low, Self::SoldOut];
+
+    /// The word in columns and documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::InStock => "in_stock",
+            Self::Low => "low",
+            Self::SoldOut => "sold_out",
+        }
+    }
+}
+
 /// Which product is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

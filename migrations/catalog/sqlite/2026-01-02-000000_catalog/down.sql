@@ -1,0 +1,4 @@
+DROP TABLE availability;
+DROP TABLE prices;
+DROP TABLE variants;
+DROP TABLE products;
