@@ -28,7 +28,8 @@ struct Threshold {
     /// Where; `main` unless told.
     #[serde(default)]
     location: Location,
-    /// From which available quantity down the SKU counts as low; null for the default.
+    /// From which available quantity down the SKU counts as low; null for the default. It must be said.
+    #[serde(deserialize_with = "Option::deserialize")]
     low_at: Option<LowAt>,
 }
 

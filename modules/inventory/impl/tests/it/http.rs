@@ -57,11 +57,15 @@ async fn stock_is_received_adjusted_and_shown() {
         assert_eq!(status, StatusCode::CONFLICT);
         assert_eq!(problem["type"], "urn:banyan:problem:out-of-stock");
         assert_eq!(problem["lines"][0]["available"], 5);
-        let threshold = TestRequest::put()
-            .uri("/v1/stock/A1/threshold")
-            .insert_header(("authorization", "Bearer secret"))
-            .set_json(json!({ "low_at": 2 }));
-        let (status, level) = send(&world, threshold).await;
+        let threshold = |body| {
+            TestRequest::put()
+                .uri("/v1/stock/A1/threshold")
+                .insert_header(("authorization", "Bearer secret"))
+                .set_json(body)
+        };
+        let (status, _) = send(&world, threshold(json!({}))).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        let (status, level) = send(&world, threshold(json!({ "low_at": 2 }))).await;
         assert_eq!((status, &level["low_at"]), (StatusCode::OK, &json!(2)));
         let (_, page) = send(&world, get("/v1/stock?limit=1")).await;
         assert_eq!(page["items"][0]["sku"], "A1");

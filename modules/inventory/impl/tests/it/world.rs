@@ -13,7 +13,7 @@ pub struct World {
     pub inventory: Arc<dyn Inventory>,
     pub clock: Clock,
     pub ownership: watch::Sender<Ownership>,
-    store: Store,
+    pub store: Store,
     running: Running,
     _database: testing::Private,
 }
