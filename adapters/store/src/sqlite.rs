@@ -168,34 +168,33 @@ impl Group<'_> {
         verdict
     }
 
-    /// Runs one caller's closure in a savepoint of its own. `Err` when the whole group is lost.
+    /// Runs one caller's closure in a savepoint of its own. `Err` when the whole group is lost, that caller included.
     fn one(&mut self, mut job: Box<dyn Job>) -> QueryResult<()> {
-        statement(self.connection, "SAVEPOINT one")?;
+        let (end, kept) = match statement(self.connection, "SAVEPOINT one") {
+            Ok(()) => self.closure(&mut *job),
+            Err(error) => (End::Stands, Err(error)),
+        };
+        // Held until the commit even when refused: the refusal may rest on what others in this group wrote.
+        self.ran.push((job, end));
+        kept
+    }
+
+    fn closure(&mut self, job: &mut dyn Job) -> (End, QueryResult<()>) {
         let mut tx = self.shared.tx(self.connection, job.trace());
         let ran = job.run(&mut tx);
         let emitted = tx.emitted;
         let end = match ran {
             Ran::Done => {
                 self.emitted |= emitted;
-                End::Stands
+                return (End::Stands, statement(self.connection, "RELEASE one"));
             }
-            Ran::Refused => self.undo(End::Stands)?,
-            Ran::Failed(error) => {
-                let reason = self.shared.failed(&error);
-                self.undo(End::NotExecuted(reason))?
-            }
-            Ran::Panicked(message) => {
-                let reason = self.shared.panicked(&message);
-                self.undo(End::NotExecuted(reason))?
-            }
+            Ran::Refused => End::Stands,
+            Ran::Failed(error) => End::NotExecuted(self.shared.failed(&error)),
+            Ran::Panicked(message) => End::NotExecuted(self.shared.panicked(&message)),
         };
-        // Held until the commit even when refused: the refusal may rest on what others in this group wrote.
-        self.ran.push((job, end));
-        statement(self.connection, "RELEASE one")
-    }
-
-    fn undo(&mut self, end: End) -> QueryResult<End> {
-        statement(self.connection, "ROLLBACK TO one").map(|()| end)
+        let undone = statement(self.connection, "ROLLBACK TO one")
+            .and_then(|()| statement(self.connection, "RELEASE one"));
+        (end, undone)
     }
 
     fn commit(mut self) {
@@ -215,8 +214,10 @@ impl Group<'_> {
     fn lost(mut self, error: &diesel::result::Error) {
         let reason = self.shared.failed(error);
         self.roll_back();
-        for (job, _end) in self.ran.drain(..) {
-            job.end(End::NotExecuted(reason.clone()));
+        for (job, end) in self.ran.drain(..) {
+            // Who failed by itself keeps its own reason.
+            let own = matches!(end, End::NotExecuted(_));
+            job.end(if own { end } else { End::NotExecuted(reason.clone()) });
         }
     }
 

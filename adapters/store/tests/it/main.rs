@@ -4,5 +4,6 @@
 mod alone;
 mod archive;
 mod door;
+mod faults;
 mod feed;
 mod shop;
