@@ -55,7 +55,7 @@ impl FeedRead {
         Self { after, limit: EVENTS_PER_PAGE_MAX, wait: Duration::ZERO, reader: None }
     }
 
-    /// No events, only where the feed ends.
+    /// No events, only where the feed ends: with everything in it that was told before this was asked.
     pub fn head() -> Self {
         Self { limit: 0, ..Self::after(0) }
     }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn page(positions: impl IntoIterator<Item = u64>, head: u64, oldest: u64) -> FeedPage {
-        let event = |position| Envelope {
+        let event = |position: u64| Envelope {
             specversion: "1.0".into(),
             id: position.to_string(),
             source: "test".into(),

@@ -43,6 +43,11 @@ impl Feed for LocalFeed {
         if let Some(reader) = &ask.reader {
             self.readers.see(reader, self.store.clock().now());
         }
+        if ask.limit == 0 && self.store.needs_sequencer() {
+            // Who asks where the feed ends means all that has been told. A process that may not write says what it sees.
+            let given = self.store.sequence(&call(&self.store), SEQUENCED_AT_ONCE).await;
+            tracing::trace!(module = self.store.module(), ?given, "before the head");
+        }
         let until = Instant::now() + ask.wait.min(WAIT_MAX);
         let limit = ask.limit.min(EVENTS_PER_PAGE_MAX);
         let mut news = self.store.committed();

@@ -1,12 +1,14 @@
 //! The worker of a subscription: turns for as long as this deployment owns the module.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use ::store::Store;
 use contract::Ownership;
+use futures_util::FutureExt;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
@@ -117,7 +119,12 @@ async fn run(
             () = &mut stopped => return subscriber.release().await,
             // The module is elsewhere: what was under way is refused by the fence, and no try is counted.
             () = until(&mut ownership, false) => {}
-            () = work(&mut subscriber) => {}
+            panic = AssertUnwindSafe(work(&mut subscriber)).catch_unwind() => {
+                // What it knew is read again; a worker that is gone for good would be silence.
+                drop(panic);
+                tracing::error!(subscription = %subscriber.delivery.subscription, "panicked; starts again");
+                tokio::time::sleep(AWAY.1).await;
+            }
         }
     }
 }
@@ -147,10 +154,12 @@ async fn work(subscriber: &mut Subscriber) {
             }
             Turn::Superseded => {
                 subscriber.forget();
-                AWAY.0
+                AWAY.0.min(poll)
             }
             Turn::Leased(until) => {
-                until.since(subscriber.delivery.store.clock().now()).clamp(AWAY.0, poll)
+                // Past the end of the lease at once, but without spinning on a clock that stands still.
+                let left = until.since(subscriber.delivery.store.clock().now());
+                left.min(poll).max(Duration::from_millis(1))
             }
             Turn::Stopped => {
                 subscriber.forget();

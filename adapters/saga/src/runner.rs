@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
@@ -9,6 +10,7 @@ use std::{
 use ::store::{Store, Tx};
 use contract::{Answer, Call, Deadline, Fault, Never, NotExecuted, Ownership, Reason};
 use diesel::{QueryResult, result::Error};
+use futures_util::FutureExt;
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
@@ -173,7 +175,11 @@ async fn run(
             biased;
             () = &mut stopped => return,
             () = until(&mut ownership, false) => {}
-            () = pick_up(&core) => {}
+            panic = AssertUnwindSafe(pick_up(&core)).catch_unwind() => {
+                drop(panic);
+                tracing::error!(module = core.store.module(), "the saga runner panicked; starts again");
+                tokio::time::sleep(core.limits.poll).await;
+            }
         }
     }
 }
@@ -226,6 +232,6 @@ async fn look(core: &Core) -> Answer<(Vec<SagaId>, Duration), Never> {
     let (due, next) = found.await?;
     let poll = core.limits.poll;
     // At least a moment: a clock of microseconds must not make this loop spin.
-    let pause = next.map_or(poll, |next| next.since(now).clamp(Duration::from_millis(1), poll));
+    let pause = next.map_or(poll, |next| next.since(now).min(poll).max(Duration::from_millis(1)));
     Ok((due.iter().filter_map(|id| id.parse::<kernel_api::Id<Saga>>().ok()).collect(), pause))
 }
