@@ -26,6 +26,7 @@ pub(crate) fn audit(
     (sku, location): (&str, &str),
     limit: i64,
 ) -> QueryResult<Vec<(Level, Books)>> {
+    // The range of SKUs says nothing new; it keeps PostgreSQL from reading the whole ledger for a page.
     const PAGE: &str = "WITH page AS (SELECT * FROM levels WHERE (sku, location) > (";
     const IN_ORDER: &str = ") ORDER BY sku, location LIMIT ";
     const HELD: &str = "), held AS (SELECT value->>0 AS sku, value->>1 AS location, \
@@ -37,7 +38,8 @@ pub(crate) fn audit(
         SUM(CASE WHEN kind = 'sold' THEN quantity ELSE 0 END) AS sold, \
         SUM(CASE WHEN kind = 'returned' THEN quantity ELSE 0 END) AS returned, \
         SUM(CASE WHEN kind = 'adjusted' THEN quantity ELSE 0 END) AS adjusted \
-        FROM page JOIN ledger ON ledger.sku = page.sku AND ledger.location = page.location GROUP BY 1, 2)";
+        FROM page JOIN ledger ON ledger.sku = page.sku AND ledger.location = page.location \
+        WHERE ledger.sku BETWEEN (SELECT MIN(sku) FROM page) AND (SELECT MAX(sku) FROM page) GROUP BY 1, 2)";
     const COMPARE: &str = " SELECT page.sku, page.location, on_hand, reserved, page.entries, low_at, \
         CAST(COALESCE(held.quantity, 0) AS BIGINT), CAST(COALESCE(booked.entries, 0) AS BIGINT), \
         CAST(COALESCE(opening, 0) AS BIGINT), CAST(COALESCE(received, 0) AS BIGINT), \
