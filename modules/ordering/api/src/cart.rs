@@ -106,8 +106,9 @@ pub struct PutCart {
     pub cart: Id<Cart>,
     /// Who asks.
     pub by: Opener,
-    /// The version that this replaces.
-    pub version: i64,
+    /// The version that this replaces; absent for whichever stands.
+    #[serde(default)]
+    pub version: Option<i64>,
     /// What is in it from now on.
     pub content: Content,
 }

@@ -1,6 +1,6 @@
 //! Checkout: a cart becomes an order, or nothing.
 
-use kernel_api::{Id, Money, Sku, Timestamp};
+use kernel_api::{Id, Money, Sku};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +16,6 @@ pub struct Checkout {
     /// Where it stands.
     #[serde(flatten)]
     pub status: CheckoutStatus,
-    /// Since when.
-    pub started_at: Timestamp,
 }
 
 /// Where a checkout stands.

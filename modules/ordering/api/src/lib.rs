@@ -40,7 +40,7 @@ pub use returns::{
     Allocation, ReturnGoods, ReturnItems, ReturnLine, ReturnNote, ReturnStatus, ReturnWish,
     ReturnedItem, ReturnsError, Settlement, UnlinkedLine,
 };
-pub use sagas::{Saga, SagaError, SagaOrder, SagaStatus, SagasWish};
+pub use sagas::{AbandonSaga, Abandonment, Saga, SagaError, SagaStatus, SagaWish, SagasWish};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

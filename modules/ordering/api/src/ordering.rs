@@ -4,12 +4,12 @@ use contract::{Answer, Call, Command, Never};
 use kernel_api::{Page, PageRequest};
 
 use crate::{
-    Adjust, AdjustError, Adjustment, Audit, Books, Cancel, CancelError, Cart, CartError, CartWish,
-    CheckOut, CheckOutError, Checkout, CheckoutWish, Customer, CustomerError, CustomerKey,
-    CustomersWish, Document, DocumentsWish, Import, ImportError, Imported, NewCart, NewCustomer,
-    OpenedCart, Order, OrderError, OrderSummary, OrderWish, OrdersWish, PutCart, Rebuilt,
-    ReturnGoods, ReturnItems, ReturnNote, ReturnWish, ReturnsError, Saga, SagaError, SagaOrder,
-    SagasWish, Settling, Ship, ShipError, SkuFlow, SourceRecord,
+    AbandonSaga, Adjust, AdjustError, Adjustment, Audit, Books, Cancel, CancelError, Cart,
+    CartError, CartWish, CheckOut, CheckOutError, Checkout, CheckoutWish, Customer, CustomerError,
+    CustomerKey, CustomersWish, Document, DocumentsWish, Import, ImportError, Imported, NewCart,
+    NewCustomer, OpenedCart, Order, OrderError, OrderSummary, OrderWish, OrdersWish, PutCart,
+    Rebuilt, ReturnGoods, ReturnItems, ReturnNote, ReturnWish, ReturnsError, Saga, SagaError,
+    SagaWish, SagasWish, Settling, Ship, ShipError, SkuFlow, SourceRecord,
 };
 
 /// Carts become orders here; orders are shipped, cancelled and returned here.
@@ -155,11 +155,15 @@ pub trait Ordering: Send + Sync + 'static {
     #[query]
     async fn sagas(&self, call: &Call, wish: SagasWish) -> Answer<Page<Saga>, SagaError>;
 
-    /// A stuck saga tries its step again.
-    #[command]
-    async fn retry_saga(&self, command: &Command, order: SagaOrder) -> Answer<Saga, SagaError>;
+    /// A saga.
+    #[query]
+    async fn saga(&self, call: &Call, wish: SagaWish) -> Answer<Saga, SagaError>;
 
-    /// A stuck saga is given up: a checkout goes backwards from where it stands.
+    /// A stuck saga tries its step again. Idempotent by the saga's own state.
     #[command]
-    async fn abandon_saga(&self, command: &Command, order: SagaOrder) -> Answer<Saga, SagaError>;
+    async fn retry_saga(&self, command: &Command, wish: SagaWish) -> Answer<Saga, SagaError>;
+
+    /// A stuck saga is given up. Idempotent by the saga's own state.
+    #[command]
+    async fn abandon_saga(&self, command: &Command, wish: AbandonSaga) -> Answer<Saga, SagaError>;
 }

@@ -13,29 +13,40 @@ pub struct Saga {
     pub kind: String,
     /// Where it stands.
     pub status: SagaStatus,
-    /// The step it is at, as JSON.
-    pub state: String,
-    /// How often the step was tried.
-    pub attempts: i64,
-    /// What the last try said.
+    /// The step that it waits for, or that was its last.
+    pub step: String,
+    /// Tries of this step that led nowhere.
+    pub attempts: u32,
+    /// May one of them have had its effect?
+    pub in_doubt: bool,
+    /// Why the last try led nowhere, why it is stuck, or how an operator settled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
+    pub reason: Option<String>,
+    /// When it is tried again, while it is running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Timestamp>,
     /// Since when.
-    pub started_at: Timestamp,
+    pub created_at: Timestamp,
     /// When it last moved.
     pub updated_at: Timestamp,
+    /// All that its further steps need.
+    pub state: serde_json::Value,
 }
 
 /// Where a saga stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SagaStatus {
-    /// Under way.
+    /// Under way, or waiting for its next try.
     Running,
-    /// It waits for an operator.
-    Stuck,
-    /// It has come to its end.
+    /// Came to the end that was wanted.
     Done,
+    /// All that it had done is undone.
+    Compensated,
+    /// Cannot go on by itself: an operator must look.
+    Stuck,
+    /// An operator has settled it by hand.
+    Closed,
 }
 
 /// Which sagas, in the order of their ids.
@@ -49,13 +60,33 @@ pub struct SagasWish {
     pub page: PageRequest,
 }
 
-/// What an operator orders about a saga.
+/// Which saga.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SagaOrder {
+pub struct SagaWish {
     /// The saga.
     pub saga: Id<Saga>,
-    /// Why: kept with the saga.
-    pub reason: String,
+}
+
+/// A stuck saga is to be given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AbandonSaga {
+    /// The saga.
+    pub saga: Id<Saga>,
+    /// How.
+    pub how: Abandonment,
+}
+
+/// How a stuck saga is given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Abandonment {
+    /// Undo what it has done.
+    Compensate,
+    /// Nothing more: the operator has settled it by hand, in every module that it had touched.
+    Close {
+        /// What was done, for whoever looks later.
+        note: String,
+    },
 }
 
 /// Why an order about a saga is refused.
@@ -65,9 +96,15 @@ pub enum SagaError {
     /// There is no such saga.
     #[error("there is no such saga")]
     NotFound,
-    /// The saga is not stuck.
+    /// Only a stuck saga is retried or given up: any other comes to an end by itself.
     #[error("the saga is not stuck")]
     NotStuck,
+    /// There is no way back from where it stands: retry it, or settle it by hand and close it.
+    #[error("it cannot be undone: {reason}")]
+    NoWayBack {
+        /// Why.
+        reason: String,
+    },
     /// The page's cursor is none of ours.
     #[error("the page's cursor is none of ours")]
     BadCursor,

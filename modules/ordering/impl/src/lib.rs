@@ -1,1 +1,125 @@
 //! The ordering module: carts, checkout, orders, returns and customers.
+//!
+//! Read `domain`, then `store`, `service` and `http`.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")
+)]
+
+mod domain;
+mod http;
+mod schema;
+mod service;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use http::routes;
+
+use std::{sync::Arc, time::Duration};
+
+use catalog_api::Catalog;
+use contract::{Deadline, Ownership};
+use diesel_migrations::embed_migrations;
+use inventory_api::{HoldSeconds, Inventory};
+use kernel_api::Currency;
+use ordering_api::Ordering;
+use payments_api::Payments;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use ::store::{Migrations, ModuleDescriptor, Store};
+
+use crate::service::{Neighbours, Service};
+
+const MIGRATIONS: Migrations = Migrations {
+    sqlite: embed_migrations!("../../../migrations/ordering/sqlite"),
+    postgres: embed_migrations!("../../../migrations/ordering/postgres"),
+};
+
+/// How long the end of the module waits for what its sagas are doing: what is not done by then goes on after the next
+/// start.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// What can be set about ordering.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The currency of carts that name none.
+    pub currency: Currency,
+    /// How long the prices of a cart are promised after they were asked for; later the checkout asks again.
+    pub price_hold: settings::Duration,
+    /// How long a checkout holds its stock, in seconds: longer than payments take on a bad day.
+    pub reservation_hold: HoldSeconds,
+    /// How long an answer waits for a checkout or a return to come to its end; after that it says `running`.
+    pub checkout_bound: settings::Duration,
+    /// How long one call of a checkout's or a return's step may take.
+    pub step_timeout: settings::Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            currency: Currency::GBP,
+            price_hold: settings::Duration::from_secs(15 * 60),
+            reservation_hold: HoldSeconds::new(15 * 60).expect("15 minutes are in the range"),
+            checkout_bound: settings::Duration::from_secs(5),
+            step_timeout: settings::Duration::from_secs(5),
+        }
+    }
+}
+
+impl Config {
+    fn saga_limits(&self) -> saga::Limits {
+        saga::Limits { step_timeout: self.step_timeout.get(), ..saga::Limits::default() }
+    }
+}
+
+/// What ordering needs to run.
+pub struct Setup {
+    /// Its own data, migrated.
+    pub store: Store,
+    /// Its settings.
+    pub config: Config,
+    /// Whether this deployment owns it now.
+    pub ownership: watch::Receiver<Ownership>,
+    /// Where prices come from.
+    pub catalog: Arc<dyn Catalog>,
+    /// Where stock is reserved.
+    pub inventory: Arc<dyn Inventory>,
+    /// Where money is asked for.
+    pub payments: Arc<dyn Payments>,
+}
+
+/// Ordering, running.
+pub struct Running {
+    /// What others may ask of it.
+    pub contract: Arc<dyn Ordering>,
+    service: Arc<Service>,
+}
+
+/// What the module is: its name, its neighbours, its tables.
+pub fn descriptor() -> ModuleDescriptor {
+    ModuleDescriptor {
+        name: "ordering",
+        calls: &["catalog", "inventory", "payments"],
+        hears: &[],
+        migrations: MIGRATIONS,
+    }
+}
+
+/// Starts the module and what drives its sagas.
+pub async fn start(setup: Setup) -> Running {
+    let Setup { store, config, ownership, catalog, inventory, payments } = setup;
+    let neighbours = Neighbours { catalog, inventory, payments };
+    let service = Arc::new(Service::new(store, config, neighbours));
+    service.runner().start(ownership);
+    Running { contract: Arc::<Service>::clone(&service), service }
+}
+
+impl Running {
+    /// Ends what drives the sagas. What is then under way goes on after the next start, or in another process.
+    pub async fn stop(&self) {
+        self.service.runner().stop(Deadline::within(STOP_WITHIN)).await;
+    }
+}

@@ -1,0 +1,9 @@
+DROP TABLE import_source;
+DROP TABLE adjustment_note;
+DROP TABLE return_line;
+DROP TABLE return_note;
+DROP TABLE order_line;
+DROP TABLE order_summary;
+DROP TABLE order_event;
+DROP TABLE cart;
+DROP TABLE customer;

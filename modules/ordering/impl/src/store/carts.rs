@@ -1,0 +1,168 @@
+//! Queries on carts.
+
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, QueryResult, Queryable, RunQueryDsl,
+};
+use kernel_api::{Currency, Exact, Id, Money, Timestamp};
+use ordering_api::{Cart, CartStatus, Checkout, SecretHash, Sum};
+
+use ::store::{Connection, cached, on};
+
+use super::{from_json, from_text, lines_from_text};
+use crate::schema::cart as table;
+
+/// A cart's row.
+#[derive(Debug, Clone, Queryable, Insertable)]
+#[diesel(table_name = crate::schema::cart, treat_none_as_default_value = false)]
+pub(crate) struct CartRow {
+    pub id: String,
+    pub version: i64,
+    pub checkout: Option<String>,
+    pub customer: Option<String>,
+    pub reference: Option<String>,
+    pub currency: String,
+    pub secret_hash: String,
+    pub lines: String,
+    pub line_count: i64,
+    pub goods: bool,
+    pub parts: String,
+    pub net_micros: i64,
+    pub total_minor: i64,
+    pub priced_at: i64,
+    pub created_at: i64,
+}
+
+impl CartRow {
+    pub fn id(&self) -> QueryResult<Id<Cart>> {
+        from_text(&self.id)
+    }
+
+    pub fn currency(&self) -> QueryResult<Currency> {
+        from_text(&self.currency)
+    }
+
+    pub fn checkout(&self) -> QueryResult<Option<Id<Checkout>>> {
+        self.checkout.as_deref().map(from_text).transpose()
+    }
+
+    pub fn sum(&self) -> QueryResult<Sum> {
+        let currency = self.currency()?;
+        Ok(Sum {
+            parts: from_json(&self.parts)?,
+            net: Exact::new(self.net_micros, currency),
+            total: Money::new(self.total_minor, currency),
+        })
+    }
+
+    /// The cart as it is shown.
+    pub fn cart(&self, status: CartStatus) -> QueryResult<Cart> {
+        Ok(Cart {
+            id: self.id()?,
+            version: self.version,
+            status,
+            customer: self.customer.as_deref().map(from_text).transpose()?,
+            reference: self.reference.clone(),
+            lines: lines_from_text(&self.lines, self.currency()?)?,
+            sum: self.sum()?,
+            checkout: self.checkout()?,
+            priced_at: Timestamp::from_micros(self.priced_at),
+            created_at: Timestamp::from_micros(self.created_at),
+        })
+    }
+}
+
+/// Adds a cart.
+pub(crate) fn insert_cart(c: &mut Connection, row: &CartRow) -> QueryResult<()> {
+    on!(c, |c| cached(diesel::insert_into(table::table).values(row)).execute(c))?;
+    Ok(())
+}
+
+/// A cart.
+pub(crate) fn cart(c: &mut Connection, id: Id<Cart>) -> QueryResult<Option<CartRow>> {
+    on!(c, |c| table::table.find(id.to_string()).get_result(c).optional())
+}
+
+/// What a cart's door needs: the hash of its secret and its currency.
+pub(crate) fn cart_access(
+    c: &mut Connection,
+    id: Id<Cart>,
+) -> QueryResult<Option<(SecretHash, Currency)>> {
+    let row: Option<(String, String)> = on!(c, |c| table::table
+        .find(id.to_string())
+        .select((table::secret_hash, table::currency))
+        .get_result(c)
+        .optional())?;
+    row.map(|(hash, currency)| Ok((SecretHash(hash), from_text(&currency)?))).transpose()
+}
+
+/// A cart's version and checkout now.
+pub(crate) fn cart_version(
+    c: &mut Connection,
+    id: Id<Cart>,
+) -> QueryResult<Option<(i64, Option<String>)>> {
+    on!(c, |c| table::table
+        .find(id.to_string())
+        .select((table::version, table::checkout))
+        .get_result(c)
+        .optional())
+}
+
+/// Replaces the content of an open cart at `row.version - 1`; `false` when it is not that.
+pub(crate) fn replace_cart(c: &mut Connection, row: &CartRow) -> QueryResult<bool> {
+    let changed = on!(c, |c| cached(
+        diesel::update(
+            table::table
+                .find(&row.id)
+                .filter(table::version.eq(row.version - 1))
+                .filter(table::checkout.is_null())
+        )
+        .set((
+            table::version.eq(row.version),
+            table::lines.eq(&row.lines),
+            table::line_count.eq(row.line_count),
+            table::goods.eq(row.goods),
+            table::parts.eq(&row.parts),
+            table::net_micros.eq(row.net_micros),
+            table::total_minor.eq(row.total_minor),
+            table::priced_at.eq(row.priced_at),
+        ))
+    )
+    .execute(c))?;
+    Ok(changed == 1)
+}
+
+/// Binds an open cart of this version to a checkout; `false` when it is not that.
+pub(crate) fn begin_checkout(
+    c: &mut Connection,
+    id: &str,
+    version: i64,
+    checkout: Id<Checkout>,
+) -> QueryResult<bool> {
+    let changed = on!(c, |c| cached(
+        diesel::update(
+            table::table
+                .find(id)
+                .filter(table::version.eq(version))
+                .filter(table::checkout.is_null())
+        )
+        .set(table::checkout.eq(checkout.to_string()))
+    )
+    .execute(c))?;
+    Ok(changed == 1)
+}
+
+/// Opens a cart again whose checkout has failed; `false` when it is not at that checkout.
+pub(crate) fn reopen_cart(
+    c: &mut Connection,
+    id: Id<Cart>,
+    checkout: Id<Checkout>,
+) -> QueryResult<bool> {
+    let changed = on!(c, |c| cached(
+        diesel::update(
+            table::table.find(id.to_string()).filter(table::checkout.eq(checkout.to_string()))
+        )
+        .set(table::checkout.eq(None::<String>))
+    )
+    .execute(c))?;
+    Ok(changed == 1)
+}
