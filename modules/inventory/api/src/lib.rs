@@ -1,4 +1,5 @@
 //! What other modules may ask of inventory: stock, reservations and the stock ledger.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests may"))]
 
 mod audit;
 mod event;
@@ -105,3 +106,6 @@ pub trait Inventory: Send + Sync + 'static {
     #[command]
     async fn import(&self, command: &Command, wish: Import) -> Answer<Imported, ImportError>;
 }
+
+#[cfg(test)]
+mod tests;
