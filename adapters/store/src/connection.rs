@@ -1,12 +1,6 @@
 //! One connection type for two databases, and the macro that writes a query once for both.
 
-use diesel::{
-    PgConnection, QueryResult, SqliteConnection,
-    backend::Backend,
-    connection::SimpleConnection,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
-    query_dsl::RunQueryDsl,
-};
+use diesel::{PgConnection, QueryResult, SqliteConnection, connection::SimpleConnection};
 
 /// A connection to a module's database.
 ///
@@ -50,42 +44,3 @@ macro_rules! on {
         }
     };
 }
-
-/// A query whose prepared statement is kept by the connection, with its SQL text as the key.
-///
-/// Diesel never keeps INSERT and UPDATE prepared, because it cannot know that their text is stable; preparing one anew
-/// costs PostgreSQL a round trip and SQLite most of the statement's time. Wrap every statement of a hot path whose
-/// text does not vary without bound (no batch of changing length, no in-list of literals).
-#[derive(Debug, Clone, Copy)]
-pub struct Cached<Q>(Q);
-
-/// Keeps `query` prepared: see [`Cached`].
-pub fn cached<Q>(query: Q) -> Cached<Q> {
-    Cached(query)
-}
-
-impl<Q, DB> QueryFragment<DB> for Cached<Q>
-where
-    DB: Backend,
-    Q: QueryFragment<DB>,
-{
-    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        self.0.walk_ast(pass)
-    }
-
-    fn is_safe_to_cache_prepared(&self, _backend: &DB) -> QueryResult<bool> {
-        Ok(true)
-    }
-}
-
-impl<Q: Query> Query for Cached<Q> {
-    type SqlType = Q::SqlType;
-}
-
-// No static id, so that the key is the SQL text itself: right for optional columns too.
-impl<Q> QueryId for Cached<Q> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q, Conn> RunQueryDsl<Conn> for Cached<Q> {}

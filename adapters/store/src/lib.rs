@@ -10,6 +10,7 @@
 )]
 
 mod archive;
+mod cached;
 mod connection;
 mod fault;
 mod fence;
@@ -33,7 +34,8 @@ pub mod testing;
 mod tx;
 
 pub use archive::{ArchiveError, Archived, backup, restore};
-pub use connection::{Cached, Connection, cached};
+pub use cached::{Cached, cached};
+pub use connection::Connection;
 pub use fence::{FenceHolds, fence_holds};
 pub use idempotency::ANSWERS_KEPT;
 pub use limits::Limits;

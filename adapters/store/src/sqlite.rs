@@ -14,7 +14,8 @@ use diesel::{
 };
 
 use crate::{
-    Connection, OpenError, cached,
+    Connection, OpenError,
+    cached::Fixed,
     fault::{self, Trouble},
     limits::SQLITE_BUSY_TIMEOUT,
     shared::Shared,
@@ -117,8 +118,8 @@ fn snapshot(shared: &Shared, connection: &mut Connection, job: &mut dyn Job) -> 
 }
 
 /// Runs a statement that begins or ends something, kept prepared.
-fn statement(connection: &mut Connection, sql: &str) -> QueryResult<()> {
-    crate::on!(connection, |c| cached(diesel::sql_query(sql)).execute(c)).map(|_none| ())
+fn statement(connection: &mut Connection, sql: &'static str) -> QueryResult<()> {
+    crate::on!(connection, |c| Fixed(sql).execute(c)).map(|_none| ())
 }
 
 /// One commit and the callers that share it.

@@ -6,4 +6,5 @@ mod archive;
 mod door;
 mod faults;
 mod feed;
+mod prepared;
 mod shop;
