@@ -12,6 +12,8 @@ use serde::Serialize;
 use crate::{ETag, body::json_response};
 
 /// An answer with a status, and a location and a version where they help. Plain 200s are [`Json`](crate::Json).
+///
+/// A client that sends `Prefer: return=minimal` with a POST, PUT or PATCH gets the headers without the body.
 #[derive(Debug, Clone)]
 pub struct Reply<T> {
     status: StatusCode,
@@ -87,8 +89,15 @@ impl<T: Serialize> Responder for Reply<T> {
     type Body = BoxBody;
     fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
         let known = self.is_known(request);
-        let mut response =
-            HttpResponseBuilder::new(if known { StatusCode::NOT_MODIFIED } else { self.status });
+        let minimal = self.body.is_some() && wants_minimal(request);
+        let mut response = HttpResponseBuilder::new(match self.status {
+            _ if known => StatusCode::NOT_MODIFIED,
+            StatusCode::OK if minimal => StatusCode::NO_CONTENT,
+            status => status,
+        });
+        if minimal {
+            response.insert_header(("preference-applied", "return=minimal"));
+        }
         if let Some(location) = self.location {
             response.insert_header((header::LOCATION, location));
         }
@@ -99,8 +108,18 @@ impl<T: Serialize> Responder for Reply<T> {
             response.insert_header(header);
         }
         match self.body {
-            Some(body) if !known => json_response(response, &body),
+            Some(body) if !known && !minimal => json_response(response, &body),
             Some(_) | None => response.finish(),
         }
     }
+}
+
+/// Did the client ask for no copy of what it has just sent (`Prefer: return=minimal`, RFC 7240)? Only where it sent
+/// something.
+fn wants_minimal(request: &HttpRequest) -> bool {
+    !request.method().is_safe()
+        && request.headers().get_all("prefer").filter_map(|value| value.to_str().ok()).any(|list| {
+            list.split(',')
+                .any(|preference| preference.trim().eq_ignore_ascii_case("return=minimal"))
+        })
 }

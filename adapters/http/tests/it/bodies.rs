@@ -86,3 +86,14 @@ async fn a_post_needs_a_key_and_a_put_gets_a_fresh_one() {
     let put = ask(Method::PUT, "/v1/carts", &[("authorization", &secret)], body).await;
     assert_eq!(put.told[0].1.len(), 36, "a UUID: {:?}", put.told);
 }
+
+#[actix_web::test]
+async fn who_wants_no_copy_gets_none() {
+    let headers = [("idempotency-key", "k1"), ("prefer", "respond-async, return=minimal")];
+    let answer = ask(Method::POST, "/v1/carts", &headers, Some(r#"{"lines":[]}"#)).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (201, ""));
+    assert_eq!(answer.header("location"), "/v1/carts/1");
+    assert_eq!(answer.header("preference-applied"), "return=minimal");
+    let read = get("/v1/versioned", &[("prefer", "return=minimal")]).await;
+    assert!(!read.text.is_empty(), "a GET is for its body");
+}
