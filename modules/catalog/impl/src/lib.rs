@@ -44,7 +44,7 @@ pub struct Setup {
     /// Its settings.
     pub config: Config,
     /// What inventory tells, wherever inventory is.
-    pub inventory: Arc<dyn Feed>,
+    pub inventory_feed: Arc<dyn Feed>,
     /// Whether this deployment owns it now.
     pub ownership: watch::Receiver<Ownership>,
 }
@@ -54,7 +54,7 @@ pub struct Running {
     /// What others may ask of it.
     pub contract: Arc<dyn Catalog>,
     /// What it hears: for health, metrics and dead letters.
-    pub subscriptions: Vec<Subscription>,
+    pub subscriptions: Vec<Arc<Subscription>>,
 }
 
 /// What the module is: its name, its neighbours, its tables.
@@ -64,15 +64,15 @@ pub fn descriptor() -> ModuleDescriptor {
 
 /// Starts the module and listens to inventory.
 pub async fn start(setup: Setup) -> Running {
-    let Setup { store, config: Config {}, inventory, ownership } = setup;
+    let Setup { store, config: Config {}, inventory_feed, ownership } = setup;
     let stock = subscribe(
         SubscriberConfig::new("inventory"),
         store.clone(),
-        inventory,
+        inventory_feed,
         Arc::new(Hearing),
         ownership,
     );
-    Running { contract: Arc::new(Service::new(store)), subscriptions: vec![stock] }
+    Running { contract: Arc::new(Service::new(store)), subscriptions: vec![Arc::new(stock)] }
 }
 
 impl Running {

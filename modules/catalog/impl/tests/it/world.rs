@@ -34,7 +34,7 @@ impl World {
             let setup = Setup {
                 store,
                 config: Config::default(),
-                inventory: Arc::new(feed),
+                inventory_feed: Arc::new(feed),
                 ownership: here,
             };
             let running = catalog_impl::start(setup).await;
