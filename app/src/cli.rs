@@ -91,7 +91,7 @@ pub enum Command {
     Sagas(SagasArgs),
     /// Copy each module's data into a directory while the shop runs
     Backup(BackupArgs),
-    /// Put a backup's data in place; no server may run on the data directory
+    /// Put a backup's data into an empty data directory or database; no server may run on it
     Restore(RestoreArgs),
     /// Orders: read models
     #[command(subcommand)]
@@ -305,7 +305,7 @@ pub enum SagasCommand {
     Show(SagaArgs),
     /// Let a stuck one go on from where it stands
     Retry(SagaArgs),
-    /// Give a stuck one up for good, with a reason that is kept
+    /// Give a stuck one up: what it has done is undone, unless --close says that it was settled by hand
     Abandon(AbandonArgs),
 }
 
@@ -330,15 +330,15 @@ pub struct SagaArgs {
     pub id: String,
 }
 
-/// Which saga, and why.
+/// Which saga, and how.
 #[derive(Debug, Args)]
 pub struct AbandonArgs {
     /// Which.
     #[command(flatten)]
     pub saga: SagaArgs,
-    /// Why; kept with the saga
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    /// Undo nothing: it was settled by hand in every module that it had touched; say how
+    #[arg(long, value_name = "NOTE")]
+    pub close: Option<String>,
 }
 
 /// `backup`.
@@ -365,9 +365,6 @@ pub struct RestoreArgs {
     /// Only this module
     #[arg(long, value_name = "NAME")]
     pub module: Option<String>,
-    /// Replace data that is there
-    #[arg(long)]
-    pub replace: bool,
 }
 
 /// `orders`.

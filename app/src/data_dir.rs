@@ -38,6 +38,8 @@ pub struct Server {
     pub public: String,
     /// The internal listener's URL.
     pub internal: String,
+    /// The modules that it runs.
+    pub modules: Vec<String>,
 }
 
 /// Who has the directory.
@@ -220,7 +222,12 @@ mod tests {
         assert_eq!(mode(&data.file(DEPLOYMENT_SECRET)), 0o600);
 
         assert!(data.lock().unwrap_err().to_string().contains("in use"));
-        let server = Server { pid: 7, public: "http://p".into(), internal: "http://i".into() };
+        let server = Server {
+            pid: 7,
+            public: "http://p".into(),
+            internal: "http://i".into(),
+            modules: Vec::new(),
+        };
         locked.announce(&server).unwrap();
         assert!(matches!(data.claim().unwrap(), Use::Theirs(found) if found == server));
         drop(locked);

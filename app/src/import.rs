@@ -15,6 +15,7 @@ use contract::Caller;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 
+pub use batch::{customer_id, service_kind};
 pub use report::Report;
 
 use crate::{

@@ -10,12 +10,22 @@
     )
 )]
 
+pub mod backup;
 pub mod cli;
+pub mod commands;
 pub mod data_dir;
+pub mod http_client;
 pub mod import;
 pub mod insist;
 pub mod modules;
 pub mod online_retail;
 pub mod operations;
+pub mod reach;
+pub mod replay;
+pub mod routes;
 pub mod secrets;
+pub mod server;
+pub mod settings;
+pub mod shop;
 pub mod verify;
+pub mod web;

@@ -1,3 +1,24 @@
-//! The composition root.
+//! `banyan`: reads the command line, does what it says, and says in one line what went wrong.
+//!
+//! Where to go on: [`banyan::commands`] (what each command does), [`banyan::server`] (a running server from start to
+//! stop), [`banyan::shop`] (the modules and what each may call).
+#![allow(clippy::print_stderr, reason = "the last word of a command line")]
 
-fn main() {}
+use std::process::ExitCode;
+
+use banyan::{
+    cli::Cli,
+    commands::{self, Verdict},
+};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match commands::run(Cli::parse()) {
+        Ok(Verdict::Well) => ExitCode::SUCCESS,
+        Ok(Verdict::Broken) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("banyan: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,9 +1,17 @@
 //! What an operator may ask of a running shop beyond its modules' contracts: feeds, dead letters, the graph, the log.
 
+mod everywhere;
+mod local;
+mod remote;
+
 use anyhow::Result;
 use async_trait::async_trait;
 use contract::EdgeCount;
 use serde::{Deserialize, Serialize};
+
+pub use everywhere::Everywhere;
+pub use local::LocalOperations;
+pub use remote::{BackUp, RemoteOperations};
 
 /// A subscription of one module to another's feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

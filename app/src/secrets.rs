@@ -41,9 +41,9 @@ impl DeploymentSecret {
         hex(&self.0)
     }
 
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
+    /// The root of the credentials between modules' processes.
+    pub fn rpc(&self) -> contract::Secret {
+        contract::Secret::new(self.0)
     }
 
     /// What this secret makes of a purpose, as hex: `control` opens the internal control API, `database:<module>` is the

@@ -1,0 +1,45 @@
+//! `banyan import`.
+
+use std::io::IsTerminal;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::tables::json;
+use crate::{
+    cli::{Format, ImportArgs},
+    import,
+    reach::reach,
+    settings::Settings,
+};
+
+/// Loads a file as history.
+pub async fn import(args: &ImportArgs) -> Result<()> {
+    let settings = Settings::of(&args.place)?.config;
+    let reached = reach(&settings).await?;
+    let progress = bar();
+    let done = import::online_retail(&reached.modules, &args.file, &progress).await;
+    progress.finish_and_clear();
+    reached.leave().await;
+    let report = done?;
+    match args.format {
+        Format::Json => json(&report),
+        Format::Table => {
+            report.lines().iter().for_each(|line| println!("{line}"));
+            Ok(())
+        }
+    }
+}
+
+/// A bar on standard error, where someone is there to see it.
+pub fn bar() -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr_with_hz(8)
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}");
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    bar.set_style(style.unwrap_or_else(|_bad| ProgressStyle::default_bar()));
+    bar
+}

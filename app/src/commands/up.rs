@@ -1,0 +1,55 @@
+//! `banyan up` and `banyan serve`.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+
+use crate::{
+    cli::{ServeArgs, ServerArgs},
+    server::{self, Ready},
+    settings::Settings,
+    shop::descriptors,
+};
+
+/// Everything in one process.
+pub async fn up(args: &ServerArgs) -> Result<()> {
+    start(args, &[]).await
+}
+
+/// Some modules here, the others elsewhere.
+pub async fn serve(args: &ServeArgs) -> Result<()> {
+    start(&args.server, &args.modules).await
+}
+
+async fn start(args: &ServerArgs, wanted: &[String]) -> Result<()> {
+    let began = Instant::now();
+    let settings = Settings::of_server(args)?.config;
+    let all = descriptors().map(|module| module.name);
+    for name in wanted {
+        ensure!(
+            all.contains(&name.as_str()),
+            "there is no module `{name}`; there are {}",
+            all.join(", ")
+        );
+    }
+    let is_wanted = |name: &&str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let here: Vec<_> = all.into_iter().filter(is_wanted).collect();
+    let log = settings.log.start()?;
+    let shown = here.join(", ");
+    server::serve(&settings, here, Some(log), |ready| greet(&settings, &shown, ready, began)).await
+}
+
+/// Where to look, for whoever has started it.
+fn greet(settings: &Settings, modules: &str, ready: &Ready, began: Instant) {
+    let Ready { public, internal, fresh_token } = ready;
+    let database = if settings.database.url.is_some() { "PostgreSQL" } else { "SQLite" };
+    println!("banyan serves {modules} on {public}");
+    println!("  API and its page   {public}/docs  ({public}/openapi.json)");
+    println!("  internal port      {internal}  (/metrics, /health/ready)");
+    println!("  data               {} ({database})", settings.data);
+    if let Some(token) = fresh_token {
+        println!("  operator token     {token}");
+        println!("                     shown this once; kept in {}/operator.token", settings.data);
+    }
+    println!("  ready in           {} ms", began.elapsed().as_millis());
+}

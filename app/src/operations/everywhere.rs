@@ -1,0 +1,72 @@
+//! An operator's wishes over all processes of a deployment.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Result, anyhow, bail};
+use async_trait::async_trait;
+
+use super::{CallCount, DeadLetter, LetterKey, LetterOrder, Operations, SubscriptionState};
+
+/// The operations of every process: lists are put together, a wish about one
+/// thing goes to the process that has it.
+pub struct Everywhere(pub Vec<Arc<dyn Operations>>);
+
+#[async_trait]
+impl Operations for Everywhere {
+    async fn subscriptions(&self) -> Result<Vec<SubscriptionState>> {
+        let mut all = Vec::new();
+        for operations in &self.0 {
+            all.extend(operations.subscriptions().await?);
+        }
+        Ok(all)
+    }
+
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
+        let mut all = Vec::new();
+        for operations in &self.0 {
+            all.extend(operations.dead_letters().await?);
+        }
+        Ok(all)
+    }
+
+    async fn dead_letter(&self, key: &LetterKey) -> Result<DeadLetter> {
+        let mut found = nobody();
+        for operations in &self.0 {
+            found = operations.dead_letter(key).await;
+            if found.is_ok() {
+                break;
+            }
+        }
+        found
+    }
+
+    async fn order_letter(&self, key: &LetterKey, order: LetterOrder) -> Result<()> {
+        let mut done = nobody();
+        for operations in &self.0 {
+            done = operations.order_letter(key, order).await;
+            if done.is_ok() {
+                break;
+            }
+        }
+        done
+    }
+
+    async fn calls(&self) -> Result<Vec<CallCount>> {
+        let mut all = Vec::new();
+        for operations in &self.0 {
+            all.extend(operations.calls().await?);
+        }
+        Ok(all)
+    }
+
+    async fn back_up(&self, directory: &Path, module: Option<&str>) -> Result<Vec<String>> {
+        let [only] = self.0.as_slice() else {
+            bail!("the modules run in several processes: back each one up with its own --data");
+        };
+        only.back_up(directory, module).await
+    }
+}
+
+fn nobody<T>() -> Result<T> {
+    Err(anyhow!("no process of the shop is known"))
+}

@@ -1,0 +1,314 @@
+//! The settings of `banyan`: defaults here, then a file, then the environment (`BANYAN_…`), then the command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use settings::{Duration, Loaded, Secret, Sources};
+
+use crate::{
+    cli::{PlaceArgs, ServerArgs},
+    data_dir::DataDir,
+};
+
+/// The settings file that is read where none is named.
+const FILE: &str = "banyan.toml";
+
+/// Everything that can be set.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The data directory.
+    pub data: String,
+    /// The public listener.
+    pub http: Http,
+    /// The internal listener: calls between processes, feeds, metrics, health, operators.
+    pub internal: Internal,
+    /// Where the modules' data is.
+    pub database: Database,
+    /// What the processes of a deployment share.
+    pub deployment: Deployment,
+    /// Who may do everything, until there are identities.
+    pub operator: Operator,
+    /// What is logged.
+    pub log: telemetry::Logging,
+    /// Where modules are that run elsewhere.
+    pub modules: Elsewhere,
+    /// How long read events are kept.
+    pub feeds: Feeds,
+    /// How the process ends.
+    pub stop: Stop,
+    /// How `banyan verify` looks.
+    pub verify: Verify,
+    /// The module catalog.
+    pub catalog: catalog_impl::Config,
+    /// The module inventory.
+    pub inventory: inventory_impl::Config,
+    /// The module ordering.
+    pub ordering: ordering_impl::Config,
+    /// The module payments.
+    pub payments: payments_impl::Config,
+}
+
+/// The public listener.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Its address.
+    pub listen: SocketAddr,
+    /// Threads that answer; 0 for one per core.
+    pub workers: usize,
+    /// Open connections per thread; beyond it new ones wait to be accepted.
+    pub connections_max: usize,
+    /// How long a request's calls may take.
+    pub call_time: Duration,
+    /// How long a connection may take to send a request's head.
+    pub head_time: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// TLS, where the certificate is given.
+    pub tls: Tls,
+}
+
+/// TLS of the public listener: both files, or neither.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain (PEM).
+    pub certificate: Option<PathBuf>,
+    /// Its private key (PEM).
+    pub key: Option<PathBuf>,
+}
+
+/// The internal listener.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Internal {
+    /// Its address. Loopback, unless modules run on several machines: then a private network.
+    pub listen: SocketAddr,
+}
+
+/// Where the modules' data is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// A PostgreSQL URL without user (each module has its own role); SQLite files in the data directory where absent.
+    pub url: Option<Secret<String>>,
+    /// Connections per module and process, on PostgreSQL.
+    pub connections: usize,
+    /// Reader threads per module, on SQLite.
+    pub readers: usize,
+}
+
+/// What the processes of a deployment share.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Deployment {
+    /// 64 hex digits; made and kept in the data directory where absent. Processes with data directories of their own
+    /// must be given the same one.
+    pub secret: Option<Secret<String>>,
+}
+
+/// Who may do everything.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Operator {
+    /// The operator's token; made and kept in the data directory where absent.
+    pub token: Option<Secret<String>>,
+}
+
+/// Where modules are that run elsewhere: the URL of the internal port of a process that has them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Elsewhere {
+    /// Catalog.
+    pub catalog: At,
+    /// Inventory.
+    pub inventory: At,
+    /// Ordering.
+    pub ordering: At,
+    /// Payments.
+    pub payments: At,
+}
+
+/// A module's place.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct At {
+    /// Such as http://10.0.0.7:8081.
+    pub url: Option<String>,
+}
+
+/// How long things are kept.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Feeds {
+    /// Events are kept at least so long after everyone has read them.
+    pub keep: Duration,
+    /// A reader that was not heard of for so long is no longer waited for.
+    pub keep_for_silent_readers: Duration,
+}
+
+/// How the process ends.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stop {
+    /// How long it goes on serving after it says that it is not ready, so that load balancers have noticed.
+    pub notice: Duration,
+    /// How long requests in flight may take to end.
+    pub drain: Duration,
+}
+
+/// How `banyan verify` looks.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Verify {
+    /// How long it waits for work in flight.
+    pub patience: Duration,
+}
+
+impl Elsewhere {
+    /// Where a module is, if not here.
+    pub fn url(&self, module: &str) -> Option<&str> {
+        let at = match module {
+            "catalog" => &self.catalog,
+            "inventory" => &self.inventory,
+            "ordering" => &self.ordering,
+            "payments" => &self.payments,
+            _ => return None,
+        };
+        at.url.as_deref()
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: "./data".to_owned(),
+            http: Http::default(),
+            internal: Internal::default(),
+            database: Database::default(),
+            deployment: Deployment::default(),
+            operator: Operator::default(),
+            log: telemetry::Logging::default(),
+            modules: Elsewhere::default(),
+            feeds: Feeds::default(),
+            stop: Stop::default(),
+            verify: Verify::default(),
+            catalog: catalog_impl::Config::default(),
+            inventory: inventory_impl::Config::default(),
+            ordering: ordering_impl::Config::default(),
+            payments: payments_impl::Config::default(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], 8080).into(),
+            workers: 0,
+            connections_max: 8192,
+            call_time: Duration::from_millis(http_api_millis(http_api::CALL_TIME)),
+            head_time: Duration::from_millis(http_api_millis(http_api::CLIENT_REQUEST_TIMEOUT)),
+            keep_alive: Duration::from_millis(http_api_millis(http_api::KEEP_ALIVE)),
+            tls: Tls::default(),
+        }
+    }
+}
+
+impl Default for Internal {
+    fn default() -> Self {
+        Self { listen: ([127, 0, 0, 1], 8081).into() }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        let limits = store::Limits::default();
+        Self { url: None, connections: limits.connections, readers: limits.readers }
+    }
+}
+
+impl Default for Feeds {
+    fn default() -> Self {
+        let day = 24 * 3600;
+        Self {
+            keep: Duration::from_secs(7 * day),
+            keep_for_silent_readers: Duration::from_secs(30 * day),
+        }
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { notice: Duration::from_secs(0), drain: Duration::from_secs(20) }
+    }
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(60) }
+    }
+}
+
+fn http_api_millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Settings {
+    /// Loads the settings for a place.
+    pub fn of(place: &PlaceArgs) -> Result<Loaded<Self>> {
+        Self::of_server(&ServerArgs { place: place.clone(), listen: None })
+    }
+
+    /// Loads the settings for a server.
+    pub fn of_server(server: &ServerArgs) -> Result<Loaded<Self>> {
+        let mut sources = Sources::new("BANYAN")
+            .process_environment()
+            // Options of the command line that may also come from the environment, and what tests need.
+            .ignoring("BANYAN_CONFIG")
+            .ignoring("BANYAN_ADMIN_URL")
+            .ignoring("BANYAN_TEST_");
+        if let Some(file) = &server.place.config {
+            sources = sources.file(file);
+        }
+        sources = sources.file_if_present(FILE);
+        if let Some(data) = &server.place.data {
+            sources = sources.flag("--data", "data", data.display().to_string());
+        }
+        if let Some(listen) = server.listen {
+            sources = sources.flag("--listen", "http.listen", listen.to_string());
+        }
+        let loaded = sources.load::<Self>()?;
+        loaded.config.check()?;
+        Ok(loaded)
+    }
+
+    /// What one value alone cannot tell.
+    fn check(&self) -> Result<()> {
+        let tls = &self.http.tls;
+        ensure!(
+            tls.certificate.is_some() == tls.key.is_some(),
+            "http.tls.certificate and http.tls.key go together: give both, or neither"
+        );
+        ensure!(self.database.connections > 0, "database.connections must be at least 1");
+        ensure!(self.database.readers > 0, "database.readers must be at least 1");
+        ensure!(self.http.connections_max > 0, "http.connections_max must be at least 1");
+        Ok(())
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> DataDir {
+        DataDir::at(&self.data)
+    }
+
+    /// The limits of each module's store.
+    pub fn store_limits(&self) -> store::Limits {
+        store::Limits {
+            connections: self.database.connections,
+            readers: self.database.readers,
+            ..store::Limits::default()
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The modules' data: where it is, migrated, checked and opened.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::{Context, Result, anyhow};
+use contract::Ownership;
+use events::{Readers, Retention};
+use kernel_api::Clock;
+use store::{Limits, Location, ModuleDescriptor, Store};
+use telemetry::{Health, State};
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::descriptors;
+use crate::{secrets::DeploymentSecret, settings::Settings};
+
+/// A module's data, with what runs for every module alike: positions for its events, and forgetting old rows.
+pub struct Own {
+    /// The door.
+    pub store: Store,
+    /// Who reads its feed.
+    pub readers: Arc<Readers>,
+    ownership: watch::Sender<Ownership>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Own {
+    fn new(store: Store, retention: Retention) -> Self {
+        let (ownership, watched) = watch::channel(Ownership::Here { epoch: store.epoch() });
+        let readers = Arc::new(Readers::new());
+        let forgetting =
+            events::retain(store.clone(), Arc::clone(&readers), retention, watched.clone());
+        let workers =
+            vec![tokio::spawn(events::sequence(store.clone(), watched)), tokio::spawn(forgetting)];
+        Self { store, readers, ownership, workers }
+    }
+
+    /// What the module's workers watch.
+    pub fn ownership(&self) -> watch::Receiver<Ownership> {
+        self.ownership.subscribe()
+    }
+}
+
+impl Own {
+    /// Ends what runs here. Both only repeat what the next start does anyway: nothing is lost by ending them anywhere.
+    pub fn stop(&self) {
+        self.workers.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Where a module's data is.
+pub fn location(settings: &Settings, secret: &DeploymentSecret, module: &str) -> Result<Location> {
+    match &settings.database.url {
+        None => Ok(Location::Sqlite { path: settings.data_dir().file(&format!("{module}.db")) }),
+        Some(url) => Ok(store::module_location(url.expose(), module, &password(secret, module))?),
+    }
+}
+
+/// The password of a module's role.
+pub fn password(secret: &DeploymentSecret, module: &str) -> String {
+    secret.derive(&format!("database:{module}"))
+}
+
+/// Brings a module's schema up to date; names what ran.
+pub fn migrate(module: &ModuleDescriptor, location: &Location) -> Result<Vec<String>> {
+    store::migrate(module.name, location, &module.migrations)
+        .map_err(|error| explain(location, error.into()))
+}
+
+/// Opens a module's data, up to date.
+fn open_store(module: &ModuleDescriptor, location: &Location, limits: Limits) -> Result<Store> {
+    for name in migrate(module, location)? {
+        tracing::info!(module = module.name, migration = name, "migrated");
+    }
+    let opened = Store::open(module.name, location, limits, Clock::system());
+    opened.map_err(|error| explain(location, error.into()))
+}
+
+/// On PostgreSQL the usual cause is that nobody has made the module's role yet.
+fn explain(location: &Location, error: anyhow::Error) -> anyhow::Error {
+    match location {
+        Location::Sqlite { .. } => error,
+        Location::Postgres { .. } => {
+            error.context("is the server there, and was `banyan migrate --admin-url …` run once?")
+        }
+    }
+}
+
+/// Opens the data of the modules that run here, side by side.
+pub async fn open_stores(
+    settings: &Settings,
+    secret: &DeploymentSecret,
+    here: &[&'static str],
+    health: &Health,
+) -> Result<BTreeMap<&'static str, Own>> {
+    let mut opening = Vec::new();
+    for module in descriptors().into_iter().filter(|module| here.contains(&module.name)) {
+        let (name, check) = (module.name, health.check(module.name));
+        let location = location(settings, secret, name)?;
+        let limits = settings.store_limits();
+        let task = tokio::task::spawn_blocking(move || {
+            let store = open_store(&module, &location, limits)?;
+            check.set(State::Ok);
+            anyhow::Ok(store)
+        });
+        opening.push((name, task));
+    }
+    let retention = Retention {
+        events: settings.feeds.keep.get(),
+        reader: settings.feeds.keep_for_silent_readers.get(),
+        ..Retention::default()
+    };
+    let mut stores = BTreeMap::new();
+    for (name, task) in opening {
+        let store = task.await.map_err(|error| anyhow!("{name}: {error}"))?;
+        let store = store.with_context(|| format!("cannot open the data of {name}"))?;
+        stores.insert(name, Own::new(store, retention.clone()));
+    }
+    Ok(stores)
+}

@@ -1,0 +1,73 @@
+//! The public listener: the routes of every module, their document, and health.
+
+use std::{net::TcpListener, sync::Arc};
+
+use actix_web::{App, HttpServer, middleware::from_fn, web::Data};
+use anyhow::Result;
+use http_api::{CLIENT_DISCONNECT_TIMEOUT, CallTime, Finished, Observer, OperatorToken, Table};
+use telemetry::{Health, HttpMetrics, Metrics};
+
+use super::{Listening, health, tls};
+use crate::settings::Settings;
+
+/// Connections that may wait to be accepted: a burst while all workers are busy.
+const BACKLOG: u32 = 1024;
+
+/// What the public listener serves.
+pub struct Outside {
+    /// The routes.
+    pub table: Table,
+    /// Who may do everything.
+    pub operator: OperatorToken,
+    /// How the process stands.
+    pub health: Health,
+    /// Where requests are counted.
+    pub metrics: Metrics,
+}
+
+struct Counted(HttpMetrics);
+
+impl Observer for Counted {
+    fn finished(&self, finished: &Finished<'_>) {
+        let Finished { module, method, route, status, took } = *finished;
+        self.0.answered(module, method, route, status, took);
+    }
+}
+
+/// Serves the public on a listener that is bound already.
+pub fn public(settings: &Settings, listener: TcpListener, outside: Outside) -> Result<Listening> {
+    let Outside { table, operator, health, metrics } = outside;
+    let observer: Arc<dyn Observer> = Arc::new(Counted(HttpMetrics::new(&metrics)));
+    let (operator, observer) = (Data::new(operator), Data::from(observer));
+    let (health, call_time) =
+        (Data::new(health), Data::new(CallTime(settings.http.call_time.get())));
+    let address = listener.local_addr()?;
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .wrap(from_fn(http_api::observe))
+            .app_data(operator.clone())
+            .app_data(observer.clone())
+            .app_data(health.clone())
+            .app_data(call_time.clone())
+            .configure(health::configure)
+            .configure(|config| table.configure(config))
+    })
+    .backlog(BACKLOG)
+    .max_connections(settings.http.connections_max)
+    .keep_alive(settings.http.keep_alive.get())
+    .client_request_timeout(settings.http.head_time.get())
+    .client_disconnect_timeout(CLIENT_DISCONNECT_TIMEOUT)
+    .shutdown_timeout(settings.stop.drain.get().as_secs())
+    .disable_signals();
+    if settings.http.workers > 0 {
+        server = server.workers(settings.http.workers);
+    }
+    let (scheme, server) = match (&settings.http.tls.certificate, &settings.http.tls.key) {
+        (Some(certificate), Some(key)) => {
+            ("https", server.listen_openssl(listener, tls::acceptor(certificate, key)?)?)
+        }
+        (None, _) | (_, None) => ("http", server.listen(listener)?),
+    };
+    let server = server.run();
+    Ok(Listening { url: format!("{scheme}://{address}"), handle: server.handle(), server })
+}

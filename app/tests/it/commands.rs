@@ -1,0 +1,79 @@
+//! The command line: help, errors in one line, exit codes, and what needs no server.
+
+use crate::server::{Database, Home};
+
+fn home() -> Home {
+    Home::new(Database::Sqlite).unwrap()
+}
+
+#[test]
+fn a_wrong_use_is_2_and_a_failure_is_1_with_one_line() {
+    let home = home();
+    assert_eq!(home.run(&["no-such-command"]).status.code(), Some(2));
+    assert_eq!(home.run(&["import", "online-retail"]).status.code(), Some(2));
+    for (arguments, says) in [
+        (&["import", "online-retail", "missing.csv"][..], "missing.csv"),
+        (&["up", "--config", "missing.toml"][..], "missing.toml"),
+        (&["serve", "--modules", "bakery"][..], "there is no module `bakery`"),
+        (&["restore", "nowhere"][..], "nowhere"),
+    ] {
+        let output = home.run(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        let last = error.lines().last().unwrap_or_default();
+        assert!(last.starts_with("banyan: ") && last.contains(says), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn unknown_settings_are_refused_by_name() {
+    let home = home();
+    let file = home.data().parent().unwrap().join("banyan.toml");
+    std::fs::write(&file, "[http]\nlissten = \"127.0.0.1:1\"\n").unwrap();
+    let output = home.run(&["config"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains("http.lissten") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn config_says_what_is_in_force_and_from_where() {
+    let mut home = home();
+    home.set("BANYAN_OPERATOR_TOKEN", "a-token-of-the-tests-own");
+    home.set("BANYAN_STOP_DRAIN", "7s");
+    let rows = home.json(&["config", "--listen", "127.0.0.1:9999", "--format", "json"]);
+    let row = |key: &str| {
+        rows.as_array().unwrap().iter().find(|row| row["key"] == key).unwrap().clone()
+    };
+    assert_eq!(row("http.listen")["value"], "127.0.0.1:9999");
+    assert_eq!(row("http.listen")["origin"]["name"], "--listen");
+    assert_eq!(row("stop.drain")["origin"]["name"], "BANYAN_STOP_DRAIN");
+    assert_eq!(row("operator.token")["value"], "********");
+    assert_eq!(row("internal.listen")["origin"]["from"], "environment");
+    assert_eq!(row("stop.notice")["origin"]["from"], "default");
+}
+
+#[test]
+fn the_program_explains_itself_without_a_server() {
+    let home = home();
+    let routes = home.json(&["routes", "--format", "json"]);
+    let paths: Vec<_> = routes.as_array().unwrap().iter().map(|row| &row["path"]).collect();
+    assert!(paths.iter().any(|path| *path == "/v1/carts"), "{paths:?}");
+    let modules = home.json(&["modules", "--format", "json"]);
+    assert_eq!(modules["modules"].as_array().unwrap().len(), 4);
+    let picture = String::from_utf8(home.run(&["modules", "--format", "mermaid"]).stdout).unwrap();
+    assert!(picture.contains("ordering --> inventory"), "{picture}");
+    let script = String::from_utf8(home.run(&["completions", "bash"]).stdout).unwrap();
+    assert!(script.contains("deadletters"));
+    assert!(!home.data().exists(), "explaining makes no data");
+}
+
+#[test]
+fn two_servers_do_not_share_a_data_directory() {
+    let home = home();
+    let _server = home.up();
+    let second = home.run(&["up", "--listen", "127.0.0.1:0"]);
+    let error = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(error.contains("is in use by the server at"), "{error}");
+}

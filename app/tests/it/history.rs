@@ -1,0 +1,97 @@
+//! The past: a file is imported once, whatever happens on the way, and the books have exactly its net.
+
+use std::{path::PathBuf, process::Stdio};
+
+use serde_json::Value;
+
+use crate::server::{Home, homes};
+
+/// The project's own small file, with every trap of the real one.
+fn small() -> String {
+    format!("{}/tests/data/small-shop.csv", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The real file, where it is.
+fn real() -> Option<PathBuf> {
+    let file = "../shared/data/online-retail-2010-12-to-2011-08.csv.zst";
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    if !path.exists() {
+        eprintln!("skipped: {file} is not there");
+        return None;
+    }
+    Some(path)
+}
+
+fn import(home: &Home, file: &str) -> Value {
+    home.json(&["import", "online-retail", file, "--format", "json"])
+}
+
+#[test]
+fn a_file_ends_in_the_books_and_a_second_run_changes_nothing() {
+    for home in homes() {
+        let first = import(&home, &small());
+        assert_eq!(first["rows"], 34);
+        assert_eq!(first["listed"].as_array().unwrap().len(), 1);
+        let books = home.verified();
+        assert_eq!(books["books"]["net"], first["net"]);
+        assert_eq!(books["books"]["sources"][0]["net_in_books"], first["net"]);
+        assert_eq!(books["orders"]["history"], 8);
+
+        let second = import(&home, &small());
+        assert_eq!(second["documents_new"], 0, "{second}");
+        assert_eq!(second["opening_units_new"], 0, "{second}");
+        let mut again = home.verified();
+        let mut before = books.clone();
+        for report in [&mut again, &mut before] {
+            report["seconds"] = Value::Null;
+        }
+        assert_eq!(again, before);
+    }
+}
+
+#[test]
+fn a_running_server_takes_the_import_and_verifies_itself() {
+    for home in homes() {
+        let server = home.up();
+        let first = import(&home, &small());
+        assert_eq!(first["documents_new"], 18);
+        assert_eq!(home.verified()["books"]["net"], first["net"]);
+        assert_eq!(server.stop(), Some(0));
+        assert_eq!(home.verified()["books"]["net"], first["net"]);
+    }
+}
+
+#[test]
+fn a_killed_import_is_completed_by_the_next() {
+    let Some(file) = real() else { return };
+    let file = file.to_str().unwrap();
+    let home = Home::new(crate::server::Database::Sqlite).unwrap();
+    // Each kill comes when one more module has taken something: at its first rows, and deep in the documents.
+    for megabytes in [1, 6, 14] {
+        let mut child = home
+            .command(&["import", "online-retail", file])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let began = std::time::Instant::now();
+        while size(&home) < megabytes * 1_000_000 && child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < crate::server::PATIENCE * 5, "the import does not move");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let done = import(&home, file);
+    assert_eq!(done["net"], "5761931.382");
+    assert_eq!(done["rows"], 320_705);
+    let found = home.verified();
+    assert_eq!(found["books"]["net"], "5761931.382");
+    assert_eq!(found["books"]["sources"][0]["rows"], 320_705);
+}
+
+/// What all databases of a home weigh.
+fn size(home: &Home) -> u64 {
+    let Ok(files) = std::fs::read_dir(home.data()) else { return 0 };
+    files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).sum()
+}

@@ -1,0 +1,18 @@
+//! The whole program, from outside: the real binary, real databases, real HTTP. One file per story.
+//!
+//! Each story runs on SQLite and, where a server is reachable, on PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests may"
+)]
+
+mod bad_input;
+mod carved;
+mod commands;
+mod faults;
+mod history;
+mod server;
+mod shopping;
