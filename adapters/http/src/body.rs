@@ -1,6 +1,6 @@
 //! JSON bodies: read within limits, refused with the field's name, written plainly.
 
-use std::{future::Future, ops::Deref, pin::Pin};
+use std::{future::Future, ops::Deref, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder,
@@ -8,7 +8,7 @@ use actix_web::{
     dev::Payload,
     http::header,
     rt::time::timeout,
-    web::{Bytes, BytesMut},
+    web::{Bytes, BytesMut, Data},
 };
 use futures_util::StreamExt;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -17,6 +17,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     BODY_LIMIT, BODY_READ_TIMEOUT, Part, Problem, Spec, context::RequestContext, problems,
 };
+
+/// How long a body may take to arrive, where [`BODY_READ_TIMEOUT`] does not fit; the app gives it as `Data<BodyTime>`.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyTime(pub Duration);
 
 /// A JSON body, as a parameter and as an answer.
 ///
@@ -46,13 +50,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
             .headers()
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let time = request.app_data::<Data<BodyTime>>().map_or(BODY_READ_TIMEOUT, |time| time.0);
         let payload = payload.take();
         Box::pin(async move {
             checked?;
             if announced.is_some_and(|length| length > limit) {
                 return Err(too_large(limit));
             }
-            let body = timeout(BODY_READ_TIMEOUT, collect(payload, announced, limit)).await;
+            let body = timeout(time, collect(payload, announced, limit)).await;
             let body = body.map_err(|_elapsed| {
                 Problem::of(&problems::REQUEST_TIMEOUT).detail(format!(
                     "the body must arrive within {} s",

@@ -6,5 +6,6 @@ mod bodies;
 mod document;
 mod faults;
 mod harness;
+mod hostile;
 mod routing;
 mod versions;
