@@ -3,13 +3,16 @@
 use std::fmt::{self, Write};
 
 use kernel_api::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::{
     Level, Metadata,
     field::{Field, Visit},
 };
 
 use crate::log::is_secret;
+
+/// The room for a line to begin with: a request's line is a little shorter.
+const LINE_LENGTH_USUAL: usize = 512;
 
 /// What stands in a secret's place.
 const MASK: &str = "********";
@@ -86,15 +89,18 @@ impl<'a> Line<'a> {
     }
 
     pub fn json(self) -> String {
-        let mut object = Map::new();
-        object.insert("timestamp".into(), self.at.to_string().into());
-        object.insert("level".into(), self.metadata.level().as_str().into());
-        object.insert("target".into(), self.metadata.target().into());
-        for (name, value) in self.fields.0 {
-            object.insert(name.to_owned(), value);
+        let mut line = String::with_capacity(LINE_LENGTH_USUAL);
+        // Written by hand and not as a map: every request has a line, and a map of it costs more than the line.
+        let (at, level, target) = (self.at, self.metadata.level(), self.metadata.target());
+        put(
+            &mut line,
+            format_args!(r#"{{"timestamp":"{at}","level":"{level}","target":"{target}""#),
+        );
+        for (name, value) in &self.fields.0 {
+            // Names and targets are identifiers in our own source, so only values need escapes.
+            put(&mut line, format_args!(r#","{name}":{value}"#));
         }
-        let mut line = Value::Object(object).to_string();
-        line.push('\n');
+        line.push_str("}\n");
         line
     }
 
@@ -119,7 +125,7 @@ impl<'a> Line<'a> {
             escape(&mut line, message);
         }
         for (name, value) in self.fields.0.iter().filter(|(name, _)| *name != "message") {
-            line.push_str(&format!(" {dim}{name}={reset}"));
+            put(&mut line, format_args!(" {dim}{name}={reset}"));
             escape(&mut line, value);
         }
         line.push('\n');
@@ -139,9 +145,11 @@ fn escape(line: &mut String, value: &Value) {
                 }
             }
         }
-        other => {
-            let written = write!(line, "{other}");
-            debug_assert!(written.is_ok(), "a String takes everything");
-        }
+        other => put(line, format_args!("{other}")),
     }
+}
+
+fn put(line: &mut String, text: fmt::Arguments<'_>) {
+    let written = line.write_fmt(text);
+    debug_assert!(written.is_ok(), "a String takes everything");
 }
