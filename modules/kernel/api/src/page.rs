@@ -11,6 +11,7 @@ pub const PAGE_LIMIT_MAX: u32 = 500;
 
 /// A part of a long list, in a stable order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
