@@ -8,7 +8,7 @@ use std::{
 };
 
 use ::store::{Store, Tx};
-use contract::{Answer, Call, Deadline, Fault, Never, NotExecuted, Ownership, Reason};
+use contract::{Answer, Call, Deadline, Fault, Never, Ownership};
 use diesel::{QueryResult, result::Error};
 use futures_util::FutureExt;
 use tokio::{
@@ -109,9 +109,8 @@ impl Runner {
                 }
                 Last::Row(row) => return Ok(Progress::from(&*row)),
                 Last::Away(why) => return Err(why.into()),
-                Last::Nothing => {
-                    return Err(NotExecuted::new(Reason::DeadlinePassed, "not looked at").into());
-                }
+                // Not even looked at yet: all that is known is that it goes on by itself.
+                Last::Nothing => return Ok(Progress::unseen()),
             }
         }
     }

@@ -81,7 +81,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The state, when it is the state of this kind of saga.
+    /// Of a saga that was not looked at in time.
+    pub(crate) fn unseen() -> Self {
+        Self { status: Status::Running, reason: None, state: String::new() }
+    }
+
+    /// The state, when it is known and is the state of this kind of saga.
     pub fn state<S: DeserializeOwned>(&self) -> Option<S> {
         serde_json::from_str(&self.state).ok()
     }
