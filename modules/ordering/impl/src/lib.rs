@@ -11,8 +11,6 @@ mod http;
 mod schema;
 mod service;
 mod store;
-#[cfg(test)]
-mod tests;
 
 pub use http::routes;
 

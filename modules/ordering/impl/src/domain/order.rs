@@ -71,10 +71,7 @@ pub(crate) struct OrderState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wish {
     /// The payment was captured.
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "a checkout's update guards it without reading the order")
-    )]
+    #[allow(dead_code, reason = "a checkout's update guards it without reading the order")]
     Pay,
     /// The checkout failed after the order was placed.
     GiveUp {

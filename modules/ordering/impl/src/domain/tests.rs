@@ -1,1 +1,5 @@
-//! Tests of the rules.
+//! Tests of the rules: tables, and every state with every wish or outcome.
+
+mod checkout;
+mod order;
+mod returns;
