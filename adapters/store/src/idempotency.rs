@@ -3,8 +3,14 @@
 use std::time::Duration;
 
 use contract::{Command, NotExecuted, Reason};
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl};
-use serde::{Serialize, de::DeserializeOwned};
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
+    result::{DatabaseErrorKind, Error},
+};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -67,6 +73,16 @@ impl Slot {
         serde_json::from_str(&answer).map(Some).map_err(|error| {
             Stop::Failed(diesel::result::Error::DeserializationError(Box::new(error)))
         })
+    }
+
+    /// What a refusal means. While this run waited for rows on PostgreSQL, the same command may have been carried out
+    /// by another try of it, and then what was refused is its own effect: the next run finds the answer.
+    pub fn refused<R>(&self, connection: &mut Connection, refusal: R) -> Result<Stop<R>, Stop<R>> {
+        if true || self.find::<IgnoredAny, R>(connection)?.is_none() {
+            return Ok(Stop::Refused(refusal));
+        }
+        let met = Box::new("another try of this command was answered meanwhile".to_owned());
+        Ok(Stop::Failed(Error::DatabaseError(DatabaseErrorKind::SerializationFailure, met)))
     }
 
     /// Keeps the answer in the transaction of its effect.

@@ -14,6 +14,7 @@ mod cached;
 mod connection;
 mod fault;
 mod fence;
+mod group;
 mod idempotency;
 mod inspect;
 pub mod limits;

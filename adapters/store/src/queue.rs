@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// Jobs wait here for a thread. Bounded: a queue that is full says so at once instead of making everyone late.
@@ -15,8 +16,10 @@ pub(crate) struct Queue<J> {
 struct State<J> {
     jobs: VecDeque<J>,
     open: bool,
-    /// Threads asleep in `take`, so that a push on a busy queue costs no system call.
+    /// Threads asleep in here, so that a push on a busy queue costs no system call.
     asleep: usize,
+    /// How many jobs must wait before a sleeper is woken.
+    wanted: usize,
 }
 
 /// A job that the queue did not take.
@@ -27,7 +30,7 @@ pub(crate) enum Rejected {
 
 impl<J> Queue<J> {
     pub fn new(limit: usize) -> Self {
-        let state = State { jobs: VecDeque::new(), open: true, asleep: 0 };
+        let state = State { jobs: VecDeque::new(), open: true, asleep: 0, wanted: 1 };
         Self { state: Mutex::new(state), filled: Condvar::new(), limit }
     }
 
@@ -46,7 +49,7 @@ impl<J> Queue<J> {
             return Err(Rejected::Full);
         }
         state.jobs.push_back(job);
-        if state.asleep > 0 {
+        if state.asleep > 0 && state.jobs.len() >= state.wanted {
             drop(state);
             self.filled.notify_one();
         }
@@ -72,6 +75,23 @@ impl<J> Queue<J> {
     /// Takes the oldest job if there is one.
     pub fn take_now(&self) -> Option<J> {
         self.state().jobs.pop_front()
+    }
+
+    /// Sleeps until `wanted` jobs wait, at most for `patience`, and takes the oldest if there is one then. For a queue
+    /// with one taker.
+    pub fn take_of(&self, wanted: usize, patience: Duration) -> Option<J> {
+        let mut state = self.state();
+        if state.open && state.jobs.len() < wanted {
+            state.asleep += 1;
+            state.wanted = wanted;
+            let waited = self.filled.wait_timeout_while(state, patience, |state| {
+                state.open && state.jobs.len() < wanted
+            });
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.asleep -= 1;
+            state.wanted = 1;
+        }
+        state.jobs.pop_front()
     }
 
     /// How many jobs wait.

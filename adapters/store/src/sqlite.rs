@@ -1,16 +1,14 @@
-//! A module's own SQLite file: one writer thread with group commit, and a few readers.
+//! A module's own SQLite file: how it is opened, and its readers. The writer is in `group`.
 
 use std::{
     fs,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Once},
 };
 
-use contract::NotExecuted;
 use diesel::{
-    Connection as _, QueryResult, RunQueryDsl, SqliteConnection,
-    connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
+    Connection as _, QueryResult, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
 };
 
 use crate::{
@@ -27,8 +25,24 @@ const DIRECTORY_MODE: u32 = 0o700;
 /// So does each file.
 const FILE_MODE: u32 = 0o600;
 
+/// SQLite with a lock per connection and statistics per allocation costs a tenth of a small transaction, and we use
+/// neither: a connection belongs to one thread, and Rust holds that (`SqliteConnection` is not `Sync`).
+#[allow(unsafe_code, reason = "SQLite is configured through its C interface only")]
+fn configure() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: both options take what is given here, and nothing else runs inside SQLite meanwhile; when some
+        // other part of the process has opened a database before, SQLite refuses, and stays as it is.
+        unsafe {
+            libsqlite3_sys::sqlite3_config(libsqlite3_sys::SQLITE_CONFIG_MULTITHREAD);
+            libsqlite3_sys::sqlite3_config(libsqlite3_sys::SQLITE_CONFIG_MEMSTATUS, 0);
+        }
+    });
+}
+
 /// Opens the file, made with its directory if it is not there.
 pub(crate) fn open(path: &Path) -> Result<SqliteConnection, OpenError> {
+    configure();
     let wrong = |what: String| OpenError::File { path: path.to_owned(), what };
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::DirBuilder::new()
@@ -79,13 +93,6 @@ fn explain(error: &diesel::result::Error) -> String {
     format!("{what} ({error})")
 }
 
-/// The writer thread: takes what waits, runs it as one transaction, answers after its commit.
-pub(crate) fn write(shared: &Shared, connection: &mut Connection) {
-    while let Some(first) = shared.writes.take() {
-        Group { shared, connection, ran: Vec::new(), emitted: false }.run(first);
-    }
-}
-
 /// A reader thread.
 pub(crate) fn read(shared: &Arc<Shared>, connection: SqliteConnection) {
     let mut connection = Connection::Sqlite(connection);
@@ -118,113 +125,6 @@ fn snapshot(shared: &Shared, connection: &mut Connection, job: &mut dyn Job) -> 
 }
 
 /// Runs a statement that begins or ends something, kept prepared.
-fn statement(connection: &mut Connection, sql: &'static str) -> QueryResult<()> {
+pub(crate) fn statement(connection: &mut Connection, sql: &'static str) -> QueryResult<()> {
     crate::on!(connection, |c| Fixed(sql).execute(c)).map(|_none| ())
-}
-
-/// One commit and the callers that share it.
-struct Group<'a> {
-    shared: &'a Shared,
-    connection: &'a mut Connection,
-    /// Jobs whose answers wait for the commit.
-    ran: Vec<(Box<dyn Job>, End)>,
-    emitted: bool,
-}
-
-impl Group<'_> {
-    fn run(mut self, first: Box<dyn Job>) {
-        if let Err(reason) = self.begin() {
-            first.end(End::NotExecuted(reason));
-            return;
-        }
-        let mut next = Some(first);
-        while let Some(job) = next {
-            if job.begin()
-                && let Err(lost) = self.one(job)
-            {
-                return self.lost(&lost);
-            }
-            next = if self.ran.len() < self.shared.limits.group_max {
-                self.shared.writes.take_now()
-            } else {
-                None
-            };
-        }
-        self.commit();
-    }
-
-    /// Begins the transaction and checks the fence, once for all.
-    fn begin(&mut self) -> Result<(), NotExecuted> {
-        let Connection::Sqlite(c) = &mut *self.connection else { return Ok(()) };
-        AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")
-            .map_err(|error| self.shared.failed(&error))?;
-        let epoch = crate::fence::epoch(self.connection);
-        let verdict = match epoch {
-            Ok(epoch) => self.shared.fenced(epoch),
-            Err(error) => Err(self.shared.failed(&error)),
-        };
-        if verdict.is_err() {
-            self.roll_back();
-        }
-        verdict
-    }
-
-    /// Runs one caller's closure in a savepoint of its own. `Err` when the whole group is lost, that caller included.
-    fn one(&mut self, mut job: Box<dyn Job>) -> QueryResult<()> {
-        let (end, kept) = match statement(self.connection, "SAVEPOINT one") {
-            Ok(()) => self.closure(&mut *job),
-            Err(error) => (End::Stands, Err(error)),
-        };
-        // Held until the commit even when refused: the refusal may rest on what others in this group wrote.
-        self.ran.push((job, end));
-        kept
-    }
-
-    fn closure(&mut self, job: &mut dyn Job) -> (End, QueryResult<()>) {
-        let mut tx = self.shared.tx(self.connection, job.trace());
-        let ran = job.run(&mut tx);
-        let emitted = tx.emitted;
-        let end = match ran {
-            Ran::Done => {
-                self.emitted |= emitted;
-                return (End::Stands, statement(self.connection, "RELEASE one"));
-            }
-            Ran::Refused => End::Stands,
-            Ran::Failed(error) => End::NotExecuted(self.shared.failed(&error)),
-            Ran::Panicked(message) => End::NotExecuted(self.shared.panicked(&message)),
-        };
-        let undone = statement(self.connection, "ROLLBACK TO one")
-            .and_then(|()| statement(self.connection, "RELEASE one"));
-        (end, undone)
-    }
-
-    fn commit(mut self) {
-        let Connection::Sqlite(c) = &mut *self.connection else { return };
-        match AnsiTransactionManager::commit_transaction(c) {
-            Ok(()) => {
-                self.shared.committed(self.emitted);
-                for (job, end) in self.ran.drain(..) {
-                    job.end(end);
-                }
-            }
-            Err(error) => self.lost(&error),
-        }
-    }
-
-    /// The group is lost: everyone in it is told so.
-    fn lost(mut self, error: &diesel::result::Error) {
-        let reason = self.shared.failed(error);
-        self.roll_back();
-        for (job, end) in self.ran.drain(..) {
-            // Who failed by itself keeps its own reason.
-            let own = matches!(end, End::NotExecuted(_));
-            job.end(if own { end } else { End::NotExecuted(reason.clone()) });
-        }
-    }
-
-    fn roll_back(&mut self) {
-        let Connection::Sqlite(c) = &mut *self.connection else { return };
-        // SQLite may have rolled back by itself (full disk, I/O error): then there is nothing to do here.
-        drop(AnsiTransactionManager::rollback_transaction(c));
-    }
 }

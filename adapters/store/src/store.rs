@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
 use crate::{
-    Abort, Connection, FeedPage, Limits, Tx, fault, fence, idempotency,
+    Abort, Connection, FeedPage, Limits, Tx, fault, fence, group, idempotency,
     idempotency::Slot,
     inspect, outbox,
     postgres::Worker,
@@ -252,7 +252,12 @@ impl Store {
             if let Some(kept) = slot.find(tx.connection())? {
                 return Ok(kept);
             }
-            let answer = f(tx)?;
+            let answer = match f(tx) {
+                Err(Abort::Refused(refusal)) => {
+                    return Err(slot.refused(tx.connection(), refusal)?);
+                }
+                ended => ended?,
+            };
             slot.keep(tx, &answer)?;
             Ok(answer)
         })
@@ -398,7 +403,7 @@ fn open_sqlite(
     }
     let shared = Arc::clone(shared);
     threads.push(start(format!("{}-write", shared.module), move || {
-        sqlite::write(&shared, &mut writer);
+        group::write(&shared, &mut writer);
     })?);
     Ok(threads)
 }

@@ -52,7 +52,7 @@ async fn a_full_disk_is_a_clear_answer_and_nothing_is_lost() {
             Err(other) => panic!("{other:?}"),
         }
     };
-    assert_eq!(full.reason, Reason::Unavailable);
+    assert_eq!(full.reason, Reason::Unavailable, "{full}");
     assert!(full.detail.contains("disk is full"), "{full}");
     assert!(full.retry_after.is_some());
     // Reads go on, and with room again so do writes; every answered write is there, no other.
