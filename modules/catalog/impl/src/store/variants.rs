@@ -4,7 +4,7 @@ use diesel::{
     ExpressionMethods, Insertable, JoinOnDsl, NullableExpressionMethods, OptionalExtension,
     QueryDsl, QueryResult, Queryable, RunQueryDsl,
     dsl::sql,
-    result::Error,
+    result::{DatabaseErrorKind, Error},
     sql_types::{BigInt, Bool, Nullable, Text},
 };
 use kernel_api::Sku;
@@ -43,9 +43,22 @@ pub(crate) struct QuoteRow {
     pub published: bool,
 }
 
-/// Adds variants.
+/// Adds variants. Where another transaction took a SKU since it was looked up, the transaction starts again and sees
+/// it: a collision, not a failure.
 pub(crate) fn insert_variants(c: &mut Connection, rows: &[VariantRow]) -> QueryResult<()> {
-    on!(c, |c| diesel::insert_into(table::table).values(rows).execute(c))?;
+    let added = match c {
+        // The single writer has no one to collide with.
+        Connection::Sqlite(c) => diesel::insert_into(table::table).values(rows).execute(c)?,
+        Connection::Postgres(c) => diesel::insert_into(table::table)
+            .values(rows)
+            .on_conflict(table::sku)
+            .do_nothing()
+            .execute(c)?,
+    };
+    if added < rows.len() {
+        let what = Box::new("a SKU was taken in the meantime".to_owned());
+        return Err(Error::DatabaseError(DatabaseErrorKind::SerializationFailure, what));
+    }
     Ok(())
 }
 

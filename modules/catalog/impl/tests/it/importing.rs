@@ -100,3 +100,28 @@ async fn as_many_rows_as_allowed_are_taken_in_one_call() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn imports_of_the_same_rows_at_once_add_each_once() {
+    World::each(async |world| {
+        let tasks: Vec<_> = (0..4)
+            .map(|turn| {
+                let world = std::sync::Arc::clone(&world);
+                tokio::spawn(async move {
+                    let row = |number: usize| rows(&[(&format!("S{number}"), "T", 1)]).remove(0);
+                    let mut list: Vec<_> = (0..50).map(row).collect();
+                    list.rotate_left(turn * 10);
+                    import(&world, list).await
+                })
+            })
+            .collect();
+        let mut added = 0;
+        for task in tasks {
+            let outcomes = task.await.unwrap();
+            added += outcomes.iter().filter(|outcome| **outcome == RowOutcome::Added).count();
+        }
+        assert_eq!(added, 50);
+        assert_eq!(world.audit().await.len(), 50);
+    })
+    .await;
+}

@@ -230,3 +230,32 @@ async fn a_key_makes_one_product() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_want_one_sku_at_once_one_gets_it() {
+    World::each(async |world| {
+        let buyers: Vec<_> = (0..8)
+            .map(|number| {
+                let catalog = std::sync::Arc::clone(&world.catalog);
+                tokio::spawn(async move {
+                    let own = format!("B{number}");
+                    let variants = [("A1", 1), (own.as_str(), 1)];
+                    catalog.add(&command(), product("Lantern", &variants)).await
+                })
+            })
+            .collect();
+        let mut won = 0;
+        for buyer in buyers {
+            match buyer.await.unwrap() {
+                Ok(_) => won += 1,
+                Err(fault) => {
+                    let taken = AddError::SkuTaken { skus: vec![sku("A1")] };
+                    assert_eq!(fault, Fault::Refused(taken));
+                }
+            }
+        }
+        assert_eq!(won, 1);
+        assert_eq!(world.titles(None, Shown::All).await.len(), 1, "nothing half done");
+    })
+    .await;
+}
