@@ -1,11 +1,10 @@
 //! The HTTP client that all remote bindings of a process share: keep-alive connections on one runtime.
 
 use std::{
-    convert::Infallible,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -47,6 +46,8 @@ pub(crate) struct Silence {
     pub(crate) sent: bool,
     /// Would another try end differently?
     pub(crate) again: bool,
+    /// Was it ended by its time-out?
+    pub(crate) late: bool,
     pub(crate) detail: String,
 }
 
@@ -74,19 +75,22 @@ impl Client {
         timeout: Duration,
         answer_bytes_max: usize,
     ) -> Result<(StatusCode, Bytes), Silence> {
-        let sent = Arc::new(AtomicBool::new(false));
-        let request = request
-            .body(Outgoing { bytes: Some(body).filter(|b| !b.is_empty()), sent: Arc::clone(&sent) })
-            .map_err(|error| Silence { sent: false, again: false, detail: error.to_string() })?;
-        let silence = |detail: String, again: bool| Silence {
-            sent: sent.load(Ordering::SeqCst),
-            again,
-            detail,
+        let handed = Arc::new(Handed::default());
+        let bytes = Some(body).filter(|bytes| !bytes.is_empty());
+        let unmade = |error: http::Error| {
+            let detail = error.to_string();
+            Silence { sent: false, again: false, late: false, detail }
+        };
+        let request =
+            request.body(Outgoing { bytes, handed: Arc::clone(&handed) }).map_err(unmade)?;
+        let silence = |detail: String, again: bool, late: bool| {
+            let sent = !handed.give_up();
+            Silence { sent, again, late, detail }
         };
         match tokio::time::timeout(timeout, self.exchange(request, answer_bytes_max)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err((detail, again))) => Err(silence(detail, again)),
-            Err(_elapsed) => Err(silence(format!("no answer within {timeout:?}"), true)),
+            Ok(Err((detail, again))) => Err(silence(detail, again, false)),
+            Err(_elapsed) => Err(silence(format!("no answer within {timeout:?}"), true, true)),
         }
     }
 
@@ -118,22 +122,56 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Who has a request's body: nobody yet, a connection, or nobody any more. It is decided once, since the connection
+/// runs on another thread and could still take what its caller has just called unsent.
+#[derive(Debug, Default)]
+struct Handed(AtomicU8);
+
+impl Handed {
+    const WAITING: u8 = 0;
+    const TAKEN: u8 = 1;
+    const GIVEN_UP: u8 = 2;
+
+    fn decide(&self, what: u8) -> bool {
+        let decided =
+            self.0.compare_exchange(Self::WAITING, what, Ordering::SeqCst, Ordering::SeqCst);
+        decided.is_ok() || decided == Err(what)
+    }
+
+    /// For a connection; `false` when its caller has given it up.
+    fn take(&self) -> bool {
+        self.decide(Self::TAKEN)
+    }
+
+    /// For a caller; `false` when a connection has it.
+    fn give_up(&self) -> bool {
+        self.decide(Self::GIVEN_UP)
+    }
+}
+
 /// A request's body that knows whether it was handed to a connection. As long as it was not, the other side cannot have
 /// the whole request and so cannot have acted on it.
 struct Outgoing {
     bytes: Option<Bytes>,
-    sent: Arc<AtomicBool>,
+    handed: Arc<Handed>,
 }
+
+/// The caller no longer waits, so the connection is closed in the middle of the request.
+#[derive(Debug, thiserror::Error)]
+#[error("the request was given up before its body was sent")]
+struct GivenUp;
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = GivenUp;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.sent.store(true, Ordering::SeqCst);
+    ) -> Poll<Option<Result<Frame<Bytes>, GivenUp>>> {
+        if !self.handed.take() {
+            return Poll::Ready(Some(Err(GivenUp)));
+        }
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 
@@ -179,5 +217,38 @@ impl Service<Uri> for Connector {
     fn call(&mut self, to: Uri) -> Self::Future {
         let connecting = self.runtime.spawn(self.http.call(to));
         Box::pin(async move { Ok(connecting.await??) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        sync::Arc,
+        task::{Context, Poll, Waker},
+    };
+
+    use bytes::Bytes;
+    use hyper::body::Body;
+
+    use super::{Handed, Outgoing};
+
+    #[test]
+    fn a_body_is_taken_or_given_up_never_both() {
+        for taken_first in [true, false] {
+            let handed = Arc::new(Handed::default());
+            let mut body =
+                Outgoing { bytes: Some(Bytes::from_static(b"{}")), handed: Arc::clone(&handed) };
+            let mut context = Context::from_waker(Waker::noop());
+            let mut poll = || Pin::new(&mut body).poll_frame(&mut context);
+            if taken_first {
+                assert!(matches!(poll(), Poll::Ready(Some(Ok(_)))));
+                assert!(!handed.give_up(), "the other side may have it");
+            } else {
+                assert!(handed.give_up());
+                assert!(matches!(poll(), Poll::Ready(Some(Err(_)))), "it is never sent");
+                assert!(handed.give_up(), "and stays unsent");
+            }
+        }
     }
 }
