@@ -15,7 +15,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    Call, Contract, Fault, IdempotencyKey, Method, Never, Reason, Visitor, binding::Context,
+    Call, Contract, Fault, IdempotencyKey, Kind, Method, Never, Reason, Visitor, binding::Context,
     schema::Descriptor,
 };
 
@@ -139,13 +139,25 @@ async fn one<C: Contract + ?Sized, M: Method<C>>(
         ));
     }
     let argument = read::<M::Argument>(M::ARGUMENT, params)?;
-    match M::call(service, &context, argument).await {
+    // Its caller is gone when the deadline passes, so nobody goes on working for it.
+    let until = context.call().deadline.instant().into();
+    let answer = tokio::time::timeout_at(until, M::call(service, &context, argument)).await;
+    match answer.unwrap_or_else(|_late| Err(late(M::Context::KIND))) {
         Ok(answer) => serde_json::value::to_raw_value(&answer).map_err(|error| {
             // The effect stands but cannot be told.
             let fault = Fault::<Never>::unknown(format!("the answer cannot be written: {error}"));
             RpcError::from_fault(&fault)
         }),
         Err(fault) => Err(RpcError::from_fault(&fault)),
+    }
+}
+
+/// A call that was still under way when its deadline passed.
+fn late<R>(kind: Kind) -> Fault<R> {
+    let detail = "the deadline passed while the call was under way";
+    match kind {
+        Kind::Query => Fault::not_executed(Reason::DeadlinePassed, detail),
+        Kind::Command => Fault::unknown(detail),
     }
 }
 
@@ -236,14 +248,73 @@ impl RpcError {
     }
 
     /// The fault that this error tells. Another implementation may leave `data` out: then the code must do, and what
-    /// is not certain to have had no effect is unknown.
+    /// is not certain to have had no effect is unknown. A newer one may have a reason or a refusal that is new to this
+    /// side; even so it says that nothing was done.
     pub fn into_fault<R: DeserializeOwned>(self) -> Fault<R> {
-        let told = self.data.and_then(|data| serde_json::from_str(data.get()).ok());
-        told.unwrap_or_else(|| match self.code {
-            code::PARSE | code::INVALID_REQUEST | code::METHOD_NOT_FOUND | code::INVALID_PARAMS => {
-                Fault::not_executed(Reason::Malformed, self.message)
+        let told = self.data.as_deref().map_or("null", RawValue::get);
+        if let Ok(fault) = serde_json::from_str(told) {
+            return fault;
+        }
+        match (self.code, serde_json::from_str(told)) {
+            (_, Ok(Told::Refused(_) | Told::NotExecuted(_))) => {
+                Fault::not_executed(Reason::Incompatible, self.message)
             }
-            _ => Fault::unknown(format!("error {} without its fault: {}", self.code, self.message)),
-        })
+            (
+                code::PARSE | code::INVALID_REQUEST | code::METHOD_NOT_FOUND | code::INVALID_PARAMS,
+                Err(_),
+            ) => Fault::not_executed(Reason::Malformed, self.message),
+            (code, _) => {
+                Fault::unknown(format!("error {code} without its fault: {}", self.message))
+            }
+        }
+    }
+}
+
+/// Which of the three faults, whatever is in it.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Told {
+    Refused(de::IgnoredAny),
+    NotExecuted(de::IgnoredAny),
+    Unknown(de::IgnoredAny),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::{RpcError, code};
+    use crate::{Fault, Never, NotExecuted, Reason};
+
+    fn fault(code: i64, data: Option<&str>) -> Fault<Never> {
+        let data = data.map(|text| RawValue::from_string(text.to_owned()).expect("it is JSON"));
+        RpcError { code, message: "no".to_owned(), data }.into_fault()
+    }
+
+    #[test]
+    fn what_is_told_to_have_no_effect_is_not_executed_whatever_its_reason() {
+        for (code, data, expected) in [
+            (
+                code::NOT_EXECUTED,
+                Some(r#"{"not_executed":{"reason":"lunch","detail":""}}"#),
+                Reason::Incompatible,
+            ),
+            (code::REFUSED, Some(r#"{"refused":{"refusal":"new"}}"#), Reason::Incompatible),
+            (code::INVALID_PARAMS, None, Reason::Malformed),
+        ] {
+            let told = fault(code, data);
+            let Fault::NotExecuted(NotExecuted { reason, .. }) = told else {
+                unreachable!("{told:?}")
+            };
+            assert_eq!(reason, expected);
+        }
+        for (code, data) in [
+            (code::NOT_EXECUTED, None),
+            (code::REFUSED, Some("{}")),
+            (code::INTERNAL, None),
+            (code::INVALID_PARAMS, Some(r#"{"unknown":7}"#)),
+        ] {
+            assert!(matches!(fault(code, data), Fault::Unknown(_)), "{code}");
+        }
     }
 }

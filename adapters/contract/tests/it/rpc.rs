@@ -56,6 +56,42 @@ impl Peer {
 }
 
 #[tokio::test]
+async fn nobody_works_on_when_the_deadline_has_passed() {
+    let peer = Peer::new().with("banyan-deadline-ms", Some("20"));
+    let (status, answer) = peer.ask("wait", json!([null])).await;
+    assert_eq!((status, &answer["error"]["code"]), (200, &json!(-32002)), "{answer}");
+    peer.service.go.add_permits(1);
+    assert_eq!((peer.service.arrived(), peer.service.go.available_permits()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_absurd_deadline_is_cut_or_refused() {
+    for (header, code) in [
+        ("18446744073709551615", None),
+        ("0", Some(-32001)),
+        ("-1", Some(-32001)),
+        ("1.5", Some(-32001)),
+        ("99999999999999999999999", Some(-32001)),
+    ] {
+        let peer = Peer::new().with("banyan-deadline-ms", Some(header));
+        let (_, answer) = peer.ask("nothing", json!([null])).await;
+        assert_eq!(answer["error"]["code"].as_i64(), code, "{header}: {answer}");
+        assert_eq!(peer.service.arrived(), usize::from(code.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn params_nested_without_end_are_malformed() {
+    let peer = Peer::new();
+    let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+    let (_, answer) = peer
+        .post(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"nothing","params":{deep}}}"#))
+        .await;
+    assert_eq!(answer["error"]["data"]["not_executed"]["reason"], "malformed", "{answer}");
+    assert_eq!(peer.service.arrived(), 0);
+}
+
+#[tokio::test]
 async fn an_answer_carries_the_id_and_the_result() {
     for params in [json!({ "sku": "TEAPOT" }), json!(["TEAPOT"])] {
         let answer = Peer::new().ask("stock", params).await;
