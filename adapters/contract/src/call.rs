@@ -11,6 +11,9 @@ use std::{
 /// The longest idempotency key: room for two UUIDs and a step's name, and a bound on the column.
 const KEY_LENGTH_MAX: usize = 200;
 
+/// The farthest deadline: beyond any wait, and near enough that every clock can count to it.
+const DEADLINE_MAX: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// A query's context. There is no way to make one without a deadline.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -75,9 +78,9 @@ impl Deref for Command {
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// This long from now.
+    /// This long from now, and at most 30 years.
     pub fn within(time: Duration) -> Self {
-        Self(Instant::now() + time)
+        Self(Instant::now() + time.min(DEADLINE_MAX))
     }
 
     /// The time that remains; zero once it has passed.
@@ -243,5 +246,18 @@ impl FromStr for TraceContext {
             return Err(CallError::TraceParent);
         }
         Ok(Self { trace, span, sampled: flags & 1 == 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Deadline;
+
+    #[test]
+    fn any_time_makes_a_deadline() {
+        assert!(Deadline::within(Duration::ZERO).passed());
+        assert!(!Deadline::within(Duration::MAX).passed());
     }
 }

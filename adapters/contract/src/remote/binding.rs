@@ -16,7 +16,7 @@ use crate::{
     Binding, Context, Contract, Descriptor, Fault, Handshake, Kind, Method, NotExecuted, Outcome,
     Reason, RpcError,
     dispatch::written,
-    rpc::header,
+    rpc::{REQUEST_BYTES_MAX, header},
     tries::{Failed, Limits, Tries},
 };
 
@@ -51,10 +51,24 @@ struct Asked<'a> {
 
 #[derive(Deserialize)]
 struct Answered<'a> {
+    jsonrpc: String,
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(default)]
     error: Option<RpcError>,
+}
+
+/// The one request of an exchange.
+const ID: u8 = 1;
+
+/// A JSON-RPC 2.0 answer to our request; an error may be one to a request whose id could not be read.
+fn answered(body: &[u8]) -> Option<Answered<'_>> {
+    let answered: Answered<'_> = serde_json::from_slice(body).ok()?;
+    let id = answered.id.map(RawValue::get);
+    let ours = id == Some(ID.to_string().as_str()) || (id.is_none() && answered.error.is_some());
+    (answered.jsonrpc == "2.0" && ours).then_some(answered)
 }
 
 /// A `null` result is a result: the answer `()`.
@@ -102,6 +116,7 @@ impl RemoteBinding {
                 format!("{} did not answer several times in a row", self.descriptor.module);
             Fault::NotExecuted(NotExecuted::new(Reason::BreakerOpen, detail).after(wait))
         })?;
+        let began = Instant::now();
         let sent = match self.handshake::<M::Context>(context).await {
             Ok(()) => self.send::<C, M>(context, body.clone()).await.map_err(Either::Silent),
             Err(stop) => Err(stop),
@@ -116,7 +131,10 @@ impl RemoteBinding {
                 Err(Fault::NotExecuted(fault).into())
             }
             Err(Either::Silent(silence)) => {
-                leave.silent();
+                // A try that its caller's deadline cut short says nothing about the module.
+                if !silence.late || began.elapsed() >= self.remote.limits.try_timeout / 2 {
+                    leave.silent();
+                }
                 Err(Failed { again: silence.again, fault: silent(silence) })
             }
         }
@@ -214,8 +232,7 @@ impl RemoteBinding {
         status: StatusCode,
         body: &[u8],
     ) -> Result<M::Answer, Failed<M::Refusal>> {
-        let answered = serde_json::from_slice::<Answered<'_>>(body).ok();
-        if let Some(Answered { result: Some(result), error: None }) = answered {
+        if let Some(Answered { result: Some(result), error: None, .. }) = answered(body) {
             return serde_json::from_str(result.get()).map_err(|error| {
                 // It was done; only its answer cannot be read, now or later.
                 Failed::finally(Fault::unknown(format!("the answer cannot be read: {error}")))
@@ -247,7 +264,7 @@ fn silent<R>(silence: Silence) -> Fault<R> {
 
 /// The fault in an answer: from its error object, or from a status with which something in between refuses requests.
 fn told<R: serde::de::DeserializeOwned>(status: StatusCode, body: &[u8]) -> Option<Fault<R>> {
-    if let Ok(Answered { result: None, error: Some(error) }) = serde_json::from_slice(body) {
+    if let Some(Answered { result: None, error: Some(error), .. }) = answered(body) {
         return Some(error.into_fault());
     }
     let reason = match status {
@@ -269,8 +286,12 @@ impl<C: Contract + ?Sized> Binding<C> for RemoteBinding {
         let params = written::<C, M>(&argument)?;
         // What is asked again is what was asked, byte for byte.
         drop(argument);
-        let asked = Asked { jsonrpc: "2.0", id: 1, method: M::NAME, params: &params };
+        let asked = Asked { jsonrpc: "2.0", id: ID, method: M::NAME, params: &params };
         let body = Bytes::from(serde_json::to_vec(&asked).expect("JSON around JSON is JSON"));
+        if body.len() > REQUEST_BYTES_MAX {
+            let detail = format!("the request is larger than {REQUEST_BYTES_MAX} bytes");
+            return Err(Fault::not_executed(Reason::Malformed, detail));
+        }
         let span = tracing::debug_span!(
             "remote",
             module = C::MODULE,

@@ -2,8 +2,10 @@
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use crate::Deadline;
 
 /// Opens after `failures_max` tries in a row without an answer; after `open` it lets one probe through.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ enum State {
         failures: u32,
     },
     Open {
-        until: Instant,
+        until: Deadline,
     },
     /// One probe is on its way; everybody else waits for its outcome.
     Probing,
@@ -43,7 +45,7 @@ impl Breaker {
         match *state {
             State::Closed { .. } => Ok(Leave { breaker: self, probe: false }),
             State::Open { until } => {
-                let wait = until.saturating_duration_since(Instant::now());
+                let wait = until.remaining();
                 if wait.is_zero() {
                     *state = State::Probing;
                     return Ok(Leave { breaker: self, probe: true });
@@ -79,7 +81,7 @@ impl Leave<'_> {
             State::Open { .. } | State::Probing => self.probe,
         };
         if opens {
-            *state = State::Open { until: Instant::now() + self.breaker.open };
+            *state = State::Open { until: Deadline::within(self.breaker.open) };
         }
         drop(state);
         self.probe = false;
@@ -88,8 +90,10 @@ impl Leave<'_> {
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        if self.probe {
-            *self.breaker.state() = State::Open { until: Instant::now() };
+        let mut state = self.breaker.state();
+        // An answer to an older try may have closed it meanwhile, which a probe that was given up does not undo.
+        if self.probe && matches!(*state, State::Probing) {
+            *state = State::Open { until: Deadline::within(Duration::ZERO) };
         }
     }
 }
@@ -129,5 +133,23 @@ mod tests {
         breaker.admit().expect("the next probe").answered();
         let _first = breaker.admit().expect("closed");
         let _second = breaker.admit().expect("closed for all");
+    }
+
+    #[test]
+    fn a_probe_that_is_given_up_opens_nothing() {
+        let breaker = Breaker::new(1, Duration::ZERO);
+        let older = breaker.admit().expect("closed");
+        breaker.admit().expect("closed").silent();
+        let probe = breaker.admit().expect("it is time for a probe");
+        older.answered();
+        drop(probe);
+        let _first = breaker.admit().expect("closed by the older answer");
+        let _second = breaker.admit().expect("closed for all");
+    }
+
+    #[test]
+    fn it_may_stay_open_for_ever() {
+        let wait = opened(Duration::MAX).admit().err();
+        assert!(wait > Some(Duration::from_secs(3600)));
     }
 }

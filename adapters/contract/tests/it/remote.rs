@@ -6,7 +6,8 @@ use std::{
 };
 
 use contract::{
-    Answer, Call, Client, Command, Fault, Keyring, Never, Reason, Remote, RemoteLimits, async_trait,
+    Answer, Call, Caller, Client, Command, Deadline, Fault, Keyring, Never, Reason, Remote,
+    RemoteLimits, async_trait, rpc::REQUEST_BYTES_MAX,
 };
 use tokio::runtime::Handle;
 
@@ -71,6 +72,39 @@ async fn an_answer_from_something_in_between_is_unknown() {
     let strict = RemoteLimits { tries_max: 1, ..limits() };
     let answer = depot(&server, strict).take(&command("k"), take(1)).await;
     assert!(matches!(answer, Err(Fault::Unknown(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_answer_to_another_request_is_none() {
+    let (service, server) = served().await;
+    server.manners.mixed_up.store(1, Ordering::SeqCst);
+    let strict = RemoteLimits { tries_max: 1, ..limits() };
+    let answer = depot(&server, strict).take(&command("k"), take(1)).await;
+    assert!(matches!(answer, Err(Fault::Unknown(_))), "{answer:?}");
+    assert_eq!(service.left("TEAPOT"), 99);
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_is_not_sent() {
+    let (_service, server) = served().await;
+    let note = "x".repeat(REQUEST_BYTES_MAX);
+    let answer = depot(&server, limits()).sign(&command("k"), note).await;
+    assert_eq!(reason(answer), Reason::Malformed);
+    assert_eq!(server.manners.calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn callers_in_a_hurry_do_not_open_the_breaker() {
+    let (_service, server) = served().await;
+    let sensitive = RemoteLimits { tries_max: 1, breaker_failures: 2, ..limits() };
+    let depot = depot(&server, sensitive);
+    for number in 0..3 {
+        let deadline = Deadline::within(Duration::from_millis(20));
+        let hurried = Call::new(Caller::module("shop"), deadline);
+        let hurried = hurried.command(format!("k{number}").parse().unwrap());
+        assert!(depot.wait(&hurried, ()).await.is_err());
+    }
+    assert_eq!(depot.nothing(&call(), ()).await, Ok(()), "the module is well");
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub struct Manners {
     pub hang_up_before: AtomicUsize,
     /// So many calls are answered by something that is no JSON-RPC server.
     pub garbage: AtomicUsize,
+    /// So many calls are executed and get the answer to another request.
+    pub mixed_up: AtomicUsize,
     /// Calls that came, handshakes not among them.
     pub calls: AtomicUsize,
     pub handshakes: AtomicUsize,
@@ -142,6 +144,10 @@ async fn answer(registry: &Registry, manners: &Manners, request: HttpRequest) ->
         return Some(Reply { status: 502, body: b"<html>bad gateway</html>".to_vec() });
     }
     let reply = rpc::call(registry, module, head, &request.body).await;
+    if counts_down(&manners.mixed_up) {
+        let body = br#"{"jsonrpc":"2.0","id":2,"result":{"left":7}}"#.to_vec();
+        return Some(Reply { status: 200, body });
+    }
     (!counts_down(&manners.hang_up_after)).then_some(reply)
 }
 
