@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{Contract, Kind, Method, Visitor, binding::Context};
@@ -141,7 +141,9 @@ fn essence(schema: &Value) -> Value {
     match schema {
         Value::Object(members) => {
             let kept = members.iter().filter(|(key, value)| !is_text(key, value));
-            kept.map(|(key, value)| (key.clone(), member_essence(key, value))).collect()
+            alternatives(
+                kept.map(|(key, value)| (key.clone(), member_essence(key, value))).collect(),
+            )
         }
         Value::Array(schemas) => schemas.iter().map(essence).collect(),
         other => other.clone(),
@@ -159,22 +161,52 @@ fn member_essence(key: &str, value: &Value) -> Value {
         ("properties" | "patternProperties" | "$defs", Value::Object(named)) => {
             named.iter().map(|(name, schema)| (name.clone(), essence(schema))).collect()
         }
+        // Sets, whatever their order: of names, of values, of schemas.
+        ("required" | "enum" | "type", Value::Array(values)) => sorted(values.clone()),
+        ("anyOf" | "allOf", Value::Array(schemas)) => sorted(schemas.iter().map(essence).collect()),
+        ("oneOf", Value::Array(schemas)) => {
+            sorted(schemas.iter().map(essence).flat_map(each_alternative).collect())
+        }
         // Here stand values, not schemas.
         ("const" | "enum" | "default", values) => values.clone(),
-        // A set, whatever its order.
-        ("required", Value::Array(names)) => {
-            let mut names = names.clone();
-            names.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
-            Value::Array(names)
-        }
         (_, schema) => essence(schema),
     }
 }
 
+/// An enumeration as one alternative per value. Variants without a doc comment are written as one enumeration, those
+/// with one each by itself: a comment changes no hash.
+fn alternatives(mut schema: Map<String, Value>) -> Value {
+    let Some(values) = schema.remove("enum") else { return schema.into() };
+    let alone = |value: &Value| {
+        let value = ("const".to_owned(), value.clone());
+        schema.clone().into_iter().chain([value]).collect::<Value>()
+    };
+    let values = values.as_array().map_or(&[] as &[_], Vec::as_slice);
+    serde_json::json!({ "oneOf": sorted(values.iter().map(alone).collect()) })
+}
+
+fn each_alternative(schema: Value) -> Vec<Value> {
+    match schema.as_object().and_then(|members| members.get("oneOf")?.as_array()) {
+        Some(alternatives) if schema.as_object().is_some_and(|members| members.len() == 1) => {
+            alternatives.clone()
+        }
+        _ => vec![schema],
+    }
+}
+
+fn sorted(mut values: Vec<Value>) -> Value {
+    values.sort_by_cached_key(canonical);
+    Value::Array(values)
+}
+
 fn hash(value: &Value) -> String {
+    hex(&Sha256::digest(canonical(value).as_bytes()))
+}
+
+fn canonical(value: &Value) -> String {
     let mut text = String::new();
     write_canonical(value, &mut text);
-    hex(&Sha256::digest(text.as_bytes()))
+    text
 }
 
 /// JSON without spaces and with sorted keys, whatever map `serde_json` was built with.
@@ -230,6 +262,17 @@ mod tests {
             pub(super) title: String,
             pub(super) pages: u32,
         }
+
+        #[derive(schemars::JsonSchema)]
+        #[expect(dead_code, reason = "only its schema is of interest")]
+        pub(super) enum Way {
+            Road,
+            /// By train.
+            Rail,
+            Sea {
+                ship: String,
+            },
+        }
     }
 
     mod two {
@@ -246,6 +289,19 @@ mod tests {
         pub(super) struct Untitled {
             pub(super) pages: u32,
         }
+
+        #[derive(schemars::JsonSchema)]
+        #[expect(dead_code, reason = "only its schema is of interest")]
+        pub(super) enum Way {
+            Sea { ship: String },
+            Rail,
+            Road,
+        }
+    }
+
+    #[test]
+    fn the_order_of_variants_and_properties_changes_no_hash() {
+        assert_eq!(hash_of::<one::Way>(), hash_of::<two::Way>());
     }
 
     #[test]
