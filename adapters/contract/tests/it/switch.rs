@@ -83,6 +83,45 @@ async fn drained_waits_for_the_last_command() {
 }
 
 #[tokio::test]
+async fn callers_that_go_away_leave_no_trace_at_the_gate() {
+    let (old, new) = (Service::new(), Service::new());
+    let switch = Switch::<dyn Depot>::new(1, Arc::clone(&old) as _);
+    let depot = contract::switchable::<dyn Depot>(&switch);
+    let spawn = |key: &'static str| {
+        let depot = Arc::clone(&depot);
+        tokio::spawn(async move { depot.wait(&command(key), ()).await })
+    };
+    let under_way = spawn("under-way");
+    eventually("it has arrived", || old.arrived() == 1).await;
+    switch.close();
+    let held = spawn("held");
+    eventually("it is parked", || switch.parked() == 1).await;
+    for caller in [under_way, held] {
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+    }
+    switch.drained().await;
+    assert_eq!((switch.parked(), switch.in_flight(), old.arrived()), (0, 0, 1));
+    switch.swap(2, Arc::clone(&new) as _).unwrap();
+    assert_eq!(depot.take(&command("k"), take(1)).await, Ok(Taken { left: 99 }));
+    assert_eq!((new.left("TEAPOT"), old.left("TEAPOT")), (99, 100));
+}
+
+#[tokio::test]
+async fn a_swap_in_the_middle_of_a_call_ends_it_where_it_began() {
+    let (old, new) = (Service::new(), Service::new());
+    let switch = Switch::<dyn Depot>::new(1, Arc::clone(&old) as _);
+    let depot = contract::switchable::<dyn Depot>(&switch);
+    let under_way = tokio::spawn(async move { depot.wait(&command("slow"), ()).await });
+    eventually("it has arrived", || old.arrived() == 1).await;
+    switch.swap(2, Arc::clone(&new) as _).unwrap();
+    assert_eq!(switch.in_flight(), 1);
+    old.go.add_permits(1);
+    assert_eq!(under_way.await.unwrap(), Ok(()));
+    assert_eq!((switch.in_flight(), new.arrived()), (0, 0));
+}
+
+#[tokio::test]
 async fn an_older_epoch_is_refused() {
     let switch = Switch::<dyn Depot>::new(5, Service::new() as _);
     switch.close();
