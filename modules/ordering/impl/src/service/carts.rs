@@ -121,13 +121,18 @@ impl Service {
             ..new
         };
         let shown = row.cart(CartStatus::Open).map_err(broken)?;
-        self.store
+        let priced_at = self
+            .store
             .write(command, move |tx| {
                 let c = tx.connection();
-                if store::replace_cart(c, &row)? { Ok(()) } else { not_replaced(c, id, &row) }
+                if store::replace_cart(c, &row)? {
+                    return Ok(row.priced_at);
+                }
+                not_replaced(c, id, &row)
             })
             .await?;
-        Ok(Cart { checkout: None, ..shown })
+        let priced_at = Timestamp::from_micros(priced_at);
+        Ok(Cart { checkout: None, priced_at, ..shown })
     }
 
     /// Checks a content and gives it the catalog's prices of now.
@@ -144,15 +149,15 @@ impl Service {
     }
 }
 
-/// Why a replacement changed nothing; nothing is wrong when the very same one was made before.
+/// Why a replacement changed nothing; nothing is wrong when the very same one was made before: then that one's time.
 fn not_replaced(
     c: &mut Connection,
     id: Id<Cart>,
     wanted: &CartRow,
-) -> Result<(), Abort<CartError>> {
+) -> Result<i64, Abort<CartError>> {
     let there = store::cart(c, id)?.ok_or(Abort::Refused(CartError::NotFound))?;
     if there.version == wanted.version && there.lines == wanted.lines {
-        return Ok(());
+        return Ok(there.priced_at);
     }
     Err(Abort::Refused(match there.checkout()? {
         Some(checkout) => CartError::NotOpen { checkout: Some(checkout) },
