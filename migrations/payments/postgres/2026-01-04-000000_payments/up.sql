@@ -11,6 +11,8 @@ CREATE TABLE payments (
     refunded BIGINT NOT NULL DEFAULT 0 CHECK (refunded >= 0),
     token TEXT,
     history BOOLEAN NOT NULL,
+    -- Rises with every change, so that a write can be guarded by everything that was read before it.
+    version BIGINT NOT NULL,
     -- The intent: what the provider has been or will be asked, from before it is asked until its answer is booked.
     -- `intent` is JSON; its key (caller, operation and idempotency key) stands apart for the index, the time of the
     -- next asking for the resolver.

@@ -13,6 +13,7 @@ diesel::table! {
         refunded -> BigInt,
         token -> Nullable<Text>,
         history -> Bool,
+        version -> BigInt,
         intent_key -> Nullable<Text>,
         intent -> Nullable<Text>,
         ask_again_at -> Nullable<BigInt>,
@@ -62,5 +63,3 @@ diesel::table! {
         effects -> BigInt,
     }
 }
-
-diesel::allow_tables_to_appear_in_same_query!(payments, operations);

@@ -27,7 +27,8 @@
 //!    second finds the operation.
 //! 3. An intent ends by the provider's word only. From the moment it is written the caller is told the outcome or
 //!    `Unknown`, never `NotExecuted`.
-//! 4. A payment has one intent at most, so the sums that the rules saw still hold when the answer is booked.
+//! 4. A payment has one intent at most, written on the version of the payment that the rules saw; so the sums that
+//!    they saw still hold when the answer is booked.
 //! 5. No transaction is open while the provider is asked.
 //!
 //! Why two commits and not fewer: the first must be durable before the provider hears of it, or a kill leaves a charge

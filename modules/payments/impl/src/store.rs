@@ -7,9 +7,8 @@ mod simulator;
 
 use ::store::{Connection, Tx, cached, on};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult,
-    RunQueryDsl, SelectableHelper,
-    dsl::{exists, not},
+    ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl, SelectableHelper,
+    dsl::exists,
     result::{DatabaseErrorKind, Error},
 };
 use kernel_api::{Id, Timestamp};
@@ -88,14 +87,19 @@ pub(crate) fn open(tx: &mut Tx<'_>, row: &PaymentRow) -> QueryResult<bool> {
     Ok(opened == 1)
 }
 
-/// Writes an intent on a payment that has none, unless the key was used before. False when it was not written.
-pub(crate) fn begin(tx: &mut Tx<'_>, pending: &Pending, ask_again: Timestamp) -> QueryResult<bool> {
+/// Writes an intent on a payment that is as it was read. False when it is not: somebody else was faster.
+pub(crate) fn begin(
+    tx: &mut Tx<'_>,
+    read: &PaymentRow,
+    pending: &Pending,
+    ask_again: Timestamp,
+) -> QueryResult<bool> {
     let intent = pending.intent.column()?;
-    let used = operations::table.filter(operations::key.eq(&pending.key));
     let begun = on!(tx.connection(), |c| cached(
-        diesel::update(payments::table.find(pending.payment.to_string()))
-            .filter(payments::intent_key.is_null().and(not(exists(used))))
+        diesel::update(payments::table.find(&read.id))
+            .filter(payments::version.eq(read.version))
             .set((
+                payments::version.eq(payments::version + 1),
                 payments::intent_key.eq(&pending.key),
                 payments::intent.eq(&intent),
                 payments::ask_again_at.eq(ask_again.micros()),
@@ -126,6 +130,7 @@ pub(crate) fn settle(tx: &mut Tx<'_>, pending: &Pending, change: Change) -> Quer
                 payments::captured.eq(payments::captured + change.captured),
                 payments::voided.eq(payments::voided + change.voided),
                 payments::refunded.eq(payments::refunded + change.refunded),
+                payments::version.eq(payments::version + 1),
                 payments::intent_key.eq(None::<String>),
                 payments::intent.eq(None::<String>),
                 payments::ask_again_at.eq(None::<i64>),

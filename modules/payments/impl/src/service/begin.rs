@@ -29,7 +29,14 @@ pub(super) enum Begun {
 pub(super) enum Stop<R> {
     Refused(R),
     KeyReused,
+    /// It was done, or declined, before: what was just written must not stand.
+    Settled(Box<OperationRow>),
 }
+
+// The order of the statements is what makes this safe under READ COMMITTED: a key is looked for among the settled ones
+// *after* the write that puts it among the pending ones. The write waits for whoever is settling the same key (the
+// unique index), and the statement after it sees what they wrote. Looked for before, or in the write's own condition, it
+// would be missed in between, and the provider asked under a second reference.
 
 pub(super) fn begin_opening(
     tx: &mut Tx<'_>,
@@ -37,9 +44,6 @@ pub(super) fn begin_opening(
     patience: Duration,
 ) -> Result<Begun, Abort<Stop<NotOpened>>> {
     let Opening { row, mut pending } = opening;
-    if let Some(known) = store::operation(tx.connection(), &pending.key)? {
-        return known_key(known, &pending.intent.request_hash);
-    }
     pending.intent.since = tx.now();
     let row = PaymentRow {
         intent: Some(pending.intent.column()?),
@@ -47,18 +51,26 @@ pub(super) fn begin_opening(
         created_at: tx.now().micros(),
         ..row
     };
-    if store::open(tx, &row)? {
-        return Ok(Begun::Pending(Box::new(pending)));
+    let opened = store::open(tx, &row)?;
+    let request_hash = &pending.intent.request_hash;
+    match (opened, store::operation(tx.connection(), &pending.key)?) {
+        (true, None) => return Ok(Begun::Pending(Box::new(pending))),
+        // A new payment under an old key is another request.
+        (true, Some(_)) => return Err(Abort::Refused(Stop::KeyReused)),
+        (false, Some(known)) => return known_key(known, request_hash),
+        (false, None) => {}
     }
-    match store::payment(tx.connection(), pending.payment)? {
-        Some(found) => match found.pending()? {
-            Some(other) if other.key == pending.key => {
-                same_request(other, &pending.intent.request_hash)
-            }
-            Some(_) | None => Err(Abort::Refused(Stop::Refused(NotOpened::Exists))),
-        },
+    let Some(found) = store::payment(tx.connection(), pending.payment)? else {
         // Nothing has this id, so it was the key: it is pending on another payment.
-        None => Err(Abort::Refused(Stop::KeyReused)),
+        return Err(Abort::Refused(Stop::KeyReused));
+    };
+    match found.pending()? {
+        Some(other) if other.key == pending.key => same_request(other, request_hash),
+        // Not pending under this key (any more), so settled under it by now or in use.
+        Some(_) | None => match store::operation(tx.connection(), &pending.key)? {
+            Some(known) => known_key(known, request_hash),
+            None => Err(Abort::Refused(Stop::Refused(NotOpened::Exists))),
+        },
     }
 }
 
@@ -75,11 +87,10 @@ where
         Some(row) => row.standing()?.decide(changing.wish).map_err(NotChanged::Refused),
         None => Err(NotChanged::NoSuchPayment),
     };
-    // The straight way first: the write itself makes sure that neither the key nor the payment is in use.
     if let (Some(row), Ok(Decision::Ask(amount))) = (&found, &decided) {
         let pending = changing.pending(row, *amount, tx.now())?;
-        match store::begin(tx, &pending, tx.now().plus(patience)) {
-            Ok(true) => return refund_is_new(tx, changing, pending),
+        match store::begin(tx, row, &pending, tx.now().plus(patience)) {
+            Ok(true) => return unless_settled(tx, changing, pending),
             Ok(false) => {}
             Err(error) if store::is_key_pending_elsewhere(&error) => {
                 return Err(Abort::Refused(Stop::KeyReused));
@@ -101,12 +112,17 @@ where
     }
 }
 
-/// The same refund id under another key is another attempt at the same refund: it must not pay twice.
-fn refund_is_new<R: Clone>(
+/// After the write: was this key, or a refund of this id under another key, settled before?
+fn unless_settled<R: Clone>(
     tx: &mut Tx<'_>,
     changing: &Changing<R>,
     pending: Pending,
 ) -> Result<Begun, Abort<Stop<R>>> {
+    if let Some(known) = store::operation(tx.connection(), &changing.key)? {
+        let same = known.request_hash == changing.request_hash;
+        let stop = if same { Stop::Settled(Box::new(known)) } else { Stop::KeyReused };
+        return Err(Abort::Refused(stop));
+    }
     match &changing.refund {
         Some(refund) if store::is_refund(tx.connection(), refund.id)? => {
             Err(Abort::Refused(Stop::Refused(refund.exists.clone())))

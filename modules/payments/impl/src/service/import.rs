@@ -279,6 +279,7 @@ fn row(
         refunded: given,
         token: None,
         history: true,
+        version: 0,
         intent_key: None,
         intent: None,
         ask_again_at: None,

@@ -39,12 +39,9 @@ impl Service {
         domain::opening(opening.pending.intent.amount)
             .map_err(|_bad| Fault::Refused(NotOpened::BadAmount))?;
         let patience = self.patience.again;
-        let begun = self
-            .store
-            .write(command, move |tx| begin_opening(tx, opening.clone(), patience))
-            .await
-            .map_err(|fault| stopped(fault, command))?;
-        let settled = match begun {
+        let answer =
+            self.store.write(command, move |tx| begin_opening(tx, opening.clone(), patience)).await;
+        let settled = match begun(answer, command)? {
             Begun::Settled(row) => *row,
             Begun::Pending(pending) => self.carry_through(command, *pending).await?,
             Begun::Behind(_) | Begun::Overtaken => return Err(Fault::Refused(NotOpened::Exists)),
@@ -64,12 +61,9 @@ impl Service {
         let patience = self.patience.again;
         for _turn in 0..TURNS_MAX {
             let changing = changing.clone();
-            let begun = self
-                .store
-                .write(command, move |tx| begin_change(tx, &changing, patience))
-                .await
-                .map_err(|fault| stopped(fault, command))?;
-            let settled = match begun {
+            let answer =
+                self.store.write(command, move |tx| begin_change(tx, &changing, patience)).await;
+            let settled = match begun(answer, command)? {
                 Begun::Settled(row) => *row,
                 Begun::Pending(pending) => self.carry_through(command, *pending).await?,
                 Begun::Behind(other) => {
@@ -168,15 +162,18 @@ fn book(tx: &mut Tx<'_>, pending: &Pending, outcome: &Outcome) -> QueryResult<Op
     Ok(row)
 }
 
-fn stopped<R>(fault: Fault<Stop<R>>, command: &Command) -> Fault<R> {
-    match fault {
-        Fault::Refused(Stop::Refused(refusal)) => Fault::Refused(refusal),
-        Fault::Refused(Stop::KeyReused) => Fault::not_executed(
+/// Where the first transaction ended; one that was given up because the key is settled ended well.
+fn begun<R>(answer: Answer<Begun, Stop<R>>, command: &Command) -> Answer<Begun, R> {
+    match answer {
+        Ok(begun) => Ok(begun),
+        Err(Fault::Refused(Stop::Settled(row))) => Ok(Begun::Settled(row)),
+        Err(Fault::Refused(Stop::Refused(refusal))) => Err(Fault::Refused(refusal)),
+        Err(Fault::Refused(Stop::KeyReused)) => Err(Fault::not_executed(
             Reason::KeyReused,
             format!("key `{}` was used for another request", command.key),
-        ),
-        Fault::NotExecuted(reason) => Fault::NotExecuted(reason),
-        Fault::Unknown(reason) => Fault::Unknown(reason),
+        )),
+        Err(Fault::NotExecuted(reason)) => Err(Fault::NotExecuted(reason)),
+        Err(Fault::Unknown(reason)) => Err(Fault::Unknown(reason)),
     }
 }
 

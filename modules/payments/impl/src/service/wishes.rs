@@ -81,6 +81,7 @@ impl Opening {
             refunded: 0,
             token: intent.token.as_ref().map(|token| token.as_str().to_owned()),
             history: false,
+            version: 0,
             intent_key: Some(key.clone()),
             intent: None,
             ask_again_at: None,

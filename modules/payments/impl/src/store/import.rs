@@ -67,7 +67,10 @@ pub(crate) fn add_refunded(tx: &mut Tx<'_>, id: &str, amount: i64) -> QueryResul
         diesel::update(payments::table.find(id))
             .filter(payments::intent_key.is_null())
             .filter((payments::captured - payments::refunded).ge(amount))
-            .set(payments::refunded.eq(payments::refunded + amount))
+            .set((
+                payments::refunded.eq(payments::refunded + amount),
+                payments::version.eq(payments::version + 1),
+            ))
     )
     .execute(c))?;
     Ok(added == 1)

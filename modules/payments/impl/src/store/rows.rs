@@ -28,6 +28,7 @@ pub(crate) struct PaymentRow {
     pub refunded: i64,
     pub token: Option<String>,
     pub history: bool,
+    pub version: i64,
     pub intent_key: Option<String>,
     pub intent: Option<String>,
     pub ask_again_at: Option<i64>,

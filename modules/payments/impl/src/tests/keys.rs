@@ -46,7 +46,10 @@ async fn many_captures_at_once_never_take_more_than_was_authorised() {
                 // Whoever is told to come back does so, with the same key.
                 loop {
                     match shop.capture(&format!("c{caller}"), payment, 300).await {
-                        Err(Fault::NotExecuted(_)) => tokio::task::yield_now().await,
+                        Err(Fault::NotExecuted(r)) => {
+                            assert!(r.reason.is_passing(), "{r:?}");
+                            tokio::task::yield_now().await;
+                        }
                         answer => return answer.is_ok(),
                     }
                 }
