@@ -217,7 +217,8 @@ pub enum ReplayCommand {
     /// A file in the format of UCI "Online Retail", plain or .zst
     #[command(
         after_help = "Receives the file's opening stock, then puts carts, checks them out, pays, returns and adjusts, keeping the order of\n\
-        each customer. Each request has a key derived from its invoice: run it again after a kill of either side and it goes on."
+        each customer. Each request has a key derived from its invoice: run it again after a kill of either side and it goes on.\n\
+        Exits 1 when something was refused, or when the shop stayed away for longer than --patience."
     )]
     OnlineRetail(ReplayArgs),
 }
@@ -231,7 +232,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "URL")]
     pub target: String,
     /// Invoices per second; as fast as allowed when absent
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
     /// First day, 2010-12-01
     #[arg(long, value_name = "DATE", value_parser = day)]
@@ -240,8 +241,14 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "DATE", value_parser = day)]
     pub to: Option<Timestamp>,
     /// Invoices in flight at once
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
+    /// How long to ask again while the shop is away or busy, before giving up
+    #[arg(long, value_name = "TIME", default_value = "120s")]
+    pub patience: settings::Duration,
+    /// A name that sets the keys of this run apart, to trade the same file once more
+    #[arg(long, value_name = "NAME", value_parser = run_name)]
+    pub run: Option<String>,
     /// The operator token; read from the data directory when absent
     #[arg(long, value_name = "TOKEN", env = "BANYAN_OPERATOR_TOKEN", hide_env_values = true)]
     pub operator_token: Option<String>,
@@ -385,6 +392,19 @@ pub struct ConfigArgs {
     pub format: Format,
 }
 
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| "a rate is a number above 0".to_owned())
+}
+
+/// A part of a key: short, and without what separates the parts.
+fn run_name(text: &str) -> Result<String, String> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let fits = (1..=32).contains(&text.len()) && text.bytes().all(good);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "a name is 1 to 32 of a-z, A-Z, 0-9, - and _".to_owned())
+}
+
 fn day(text: &str) -> Result<Timestamp, String> {
     format!("{text}T00:00:00Z").parse().map_err(|_bad| "a day is written 2010-12-01".to_owned())
 }
@@ -412,5 +432,14 @@ mod tests {
     fn days_are_whole() {
         assert_eq!(day("2011-03-01").unwrap().to_string(), "2011-03-01T00:00:00Z");
         assert!(day("1.3.2011").is_err());
+    }
+
+    #[test]
+    fn a_replay_has_a_rate_above_zero_and_a_short_name() {
+        assert_eq!(rate("0.5"), Ok(0.5));
+        assert!(["0", "-1", "inf", "NaN", "fast"].iter().all(|bad| rate(bad).is_err()));
+        assert!(run_name("second-time_2").is_ok());
+        let long = "a".repeat(33);
+        assert!(["", "a:b", "é", &long].iter().all(|bad| run_name(bad).is_err()));
     }
 }

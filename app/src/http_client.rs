@@ -52,6 +52,8 @@ pub struct Ask<'a> {
     pub path: &'a str,
     /// The key of a POST.
     pub key: Option<&'a str>,
+    /// The version that is to be replaced.
+    pub if_match: Option<&'a str>,
     /// The body, JSON.
     pub body: Option<Bytes>,
     /// How long to wait for the whole answer.
@@ -59,7 +61,7 @@ pub struct Ask<'a> {
 }
 
 impl HttpClient {
-    /// A client of the server at `base` (`http://host:port`) that shows `token`. Keeps up to `connections` open.
+    /// A client of the server at `base` (`http://host:port`) that shows `token` (nothing where it is empty). Keeps up to `connections` open.
     pub fn new(base: &str, token: &str, connections: usize) -> anyhow::Result<Self> {
         let base = base.trim_end_matches('/');
         let uri: http::Uri = base.parse().map_err(|_bad| wrong(base))?;
@@ -77,10 +79,14 @@ impl HttpClient {
 
     /// Asks once.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<HttpAnswer, NoAnswer> {
-        let mut request = Request::builder()
-            .method(ask.method)
-            .uri(format!("{}{}", self.base, ask.path))
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        let mut request =
+            Request::builder().method(ask.method).uri(format!("{}{}", self.base, ask.path));
+        if !self.token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        }
+        if let Some(version) = ask.if_match {
+            request = request.header(header::IF_MATCH, version);
+        }
         if let Some(key) = ask.key {
             request = request.header("idempotency-key", key);
         }
@@ -110,7 +116,7 @@ impl HttpClient {
     ) -> anyhow::Result<T> {
         let body = body.map(serde_json::to_vec).transpose()?.map(Bytes::from);
         let time = Duration::from_secs(60);
-        let answer = self.ask(Ask { method, path, key: None, body, time }).await?;
+        let answer = self.ask(Ask { method, path, key: None, if_match: None, body, time }).await?;
         anyhow::ensure!(answer.is_success(), "{}{path}: {}", self.base, answer.problem());
         Ok(serde_json::from_slice(&answer.body)?)
     }

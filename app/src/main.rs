@@ -16,9 +16,16 @@ fn main() -> ExitCode {
     match commands::run(Cli::parse()) {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
         Ok(Verdict::Broken) => ExitCode::FAILURE,
+        // Whoever was reading has gone, as in `banyan routes | head`: not our failure.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("banyan: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -190,7 +190,11 @@ impl Default for Settings {
             database: Database::default(),
             deployment: Deployment::default(),
             operator: Operator::default(),
-            log: telemetry::Logging::default(),
+            log: telemetry::Logging {
+                // The web server tells of its own threads at this level.
+                level: "info,actix_server=warn".to_owned(),
+                ..telemetry::Logging::default()
+            },
             modules: Elsewhere::default(),
             feeds: Feeds::default(),
             stop: Stop::default(),

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::tables::{json, table};
+use super::tables::{json, say, table};
 use crate::{
     cli::{ConfigArgs, Format},
     settings::Settings,
@@ -18,8 +18,7 @@ pub fn show(args: &ConfigArgs) -> Result<()> {
             for setting in settings {
                 shown.add_row([setting.key, setting.value, setting.origin.to_string()]);
             }
-            println!("{shown}");
-            Ok(())
+            say(shown)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::tables::{json, table};
+use super::tables::{json, say, table};
 use crate::{
     cli::{DeadletterArgs, DeadlettersCommand, Format, PlaceArgs, ReportArgs},
     operations::{LetterKey, LetterOrder},
@@ -31,10 +31,7 @@ async fn list(report: &ReportArgs) -> Result<()> {
     let letters = found?;
     match report.format {
         Format::Json => json(&letters),
-        Format::Table if letters.is_empty() => {
-            println!("there are no dead letters");
-            Ok(())
-        }
+        Format::Table if letters.is_empty() => say("there are no dead letters"),
         Format::Table => {
             let mut shown =
                 table(&["module", "subscription", "position", "event", "key", "tries", "error"]);
@@ -49,8 +46,7 @@ async fn list(report: &ReportArgs) -> Result<()> {
                     letter.error,
                 ]);
             }
-            println!("{shown}");
-            Ok(())
+            say(shown)
         }
     }
 }
@@ -75,13 +71,10 @@ async fn order(letter: &DeadletterArgs, order: LetterOrder) -> Result<()> {
     let done = reached.operations.order_letter(&key(letter), order).await;
     reached.leave().await;
     done?;
-    println!(
-        "{}",
-        match order {
-            LetterOrder::Replay =>
-                "it is tried again now; `banyan deadletters list` shows whether it failed again",
-            LetterOrder::Discard => "given up; what waited behind it goes on",
+    say(match order {
+        LetterOrder::Replay => {
+            "it is tried again now; `banyan deadletters list` shows whether it failed again"
         }
-    );
-    Ok(())
+        LetterOrder::Discard => "given up; what waited behind it goes on",
+    })
 }

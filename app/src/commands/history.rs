@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::tables::json;
+use super::tables::{json, say};
 use crate::{
     cli::{Format, ImportArgs},
     import,
@@ -24,10 +24,7 @@ pub async fn import(args: &ImportArgs) -> Result<()> {
     let report = done?;
     match args.format {
         Format::Json => json(&report),
-        Format::Table => {
-            report.lines().iter().for_each(|line| println!("{line}"));
-            Ok(())
-        }
+        Format::Table => report.lines().iter().try_for_each(say),
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{
     graph::Graph,
-    tables::{json, table},
+    tables::{json, say, table},
 };
 use crate::{
     cli::{GraphFormat, ModulesArgs},
@@ -19,14 +19,8 @@ pub async fn show(args: &ModulesArgs) -> Result<()> {
     let graph = Graph::new(real_calls(&settings).await?);
     match args.format {
         GraphFormat::Json => json(&graph),
-        GraphFormat::Mermaid => {
-            print!("{}", graph.mermaid());
-            Ok(())
-        }
-        GraphFormat::Table => {
-            print(&graph);
-            Ok(())
-        }
+        GraphFormat::Mermaid => say(graph.mermaid().trim_end()),
+        GraphFormat::Table => print(&graph),
     }
 }
 
@@ -41,7 +35,7 @@ async fn real_calls(settings: &Settings) -> Result<Option<Vec<crate::operations:
     }
 }
 
-fn print(graph: &Graph) {
+fn print(graph: &Graph) -> Result<()> {
     let edges = graph.edges();
     let counted = |from: &str, names: &[&str]| {
         let shown = names.iter().map(|to| match edges.get(&(from, *to)) {
@@ -58,16 +52,16 @@ fn print(graph: &Graph) {
             &module.hears.join(", "),
         ]);
     }
-    println!("{modules}");
+    say(modules)?;
     match &graph.real {
-        None => println!("no server runs on this data directory, so no real calls are known"),
+        None => say("no server runs on this data directory, so no real calls are known"),
         Some(calls) => {
             let mut shown = table(&["from", "to", "method", "calls", "faults"]);
             for call in calls {
                 let (calls, faults) = (call.calls.to_string(), call.faults.to_string());
                 shown.add_row([&call.from, &call.to, &call.method, &calls, &faults]);
             }
-            println!("{shown}");
+            say(shown)
         }
     }
 }

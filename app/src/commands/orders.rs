@@ -3,7 +3,7 @@
 use anyhow::Result;
 use kernel_api::{Id, PAGE_LIMIT_MAX, PageRequest};
 
-use super::tables::json;
+use super::tables::{json, say};
 use crate::{
     cli::{Format, ReportArgs},
     insist::{call, insist},
@@ -20,10 +20,7 @@ pub async fn rebuild(report: &ReportArgs) -> Result<()> {
     let orders = done?;
     match report.format {
         Format::Json => json(&serde_json::json!({ "orders": orders })),
-        Format::Table => {
-            println!("the read models of {orders} orders are built again");
-            Ok(())
-        }
+        Format::Table => say(format!("the read models of {orders} orders are built again")),
     }
 }
 

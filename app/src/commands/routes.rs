@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::tables::{json, table};
+use super::tables::{json, say, table};
 use crate::{
     cli::{Format, RoutesArgs},
     routes::{nowhere, table as route_table},
@@ -20,8 +20,7 @@ pub fn show(args: &RoutesArgs) -> Result<()> {
                 let access = row.access.as_str();
                 shown.add_row([row.module, &row.method, row.path, access, row.summary]);
             }
-            println!("{shown}");
-            Ok(())
+            say(shown)
         }
     }
 }

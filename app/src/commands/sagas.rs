@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use kernel_api::{Id, PAGE_LIMIT_MAX, PageRequest};
 use ordering_api::{AbandonSaga, Abandonment, Saga, SagaStatus, SagaWish, SagasWish};
 
-use super::tables::{json, table};
+use super::tables::{json, say, table};
 use crate::{
     cli::{Format, SagaArgs, SagasCommand, SagasListArgs},
     insist::{call, insist},
@@ -46,10 +46,7 @@ async fn list(wish: &SagasListArgs) -> Result<()> {
     let sagas = found?;
     match wish.report.format {
         Format::Json => json(&sagas),
-        Format::Table if sagas.is_empty() => {
-            println!("there are none");
-            Ok(())
-        }
+        Format::Table if sagas.is_empty() => say("there are none"),
         Format::Table => {
             let mut shown = table(&["id", "kind", "status", "step", "tries", "reason", "since"]);
             for saga in sagas {
@@ -63,8 +60,7 @@ async fn list(wish: &SagasListArgs) -> Result<()> {
                     saga.created_at.to_string(),
                 ]);
             }
-            println!("{shown}");
-            Ok(())
+            say(shown)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::tables::say;
 use crate::{
     backup,
     cli::{BackupArgs, MigrateArgs, RestoreArgs},
@@ -30,15 +31,15 @@ pub fn migrate(args: &MigrateArgs) -> Result<()> {
         };
         let ran = shop::migrate(&module, &location)
             .with_context(|| format!("cannot migrate {}", module.name))?;
-        println!(
+        say(format!(
             "{}: {}",
             module.name,
             if ran.is_empty() { "up to date".to_owned() } else { ran.join(", ") }
-        );
+        ))?;
     }
     ensure!(found, "there is no module `{}`", args.module.as_deref().unwrap_or_default());
     if args.admin_url.is_some() && settings.database.url.is_none() {
-        println!("now set database.url to this server and database, so that `banyan up` uses it");
+        say("now set database.url to this server and database, so that `banyan up` uses it")?;
     }
     Ok(())
 }
@@ -49,8 +50,7 @@ pub async fn backup(args: &BackupArgs) -> Result<()> {
     let reached = reach(&settings).await?;
     let done = reached.operations.back_up(&args.directory, args.module.as_deref()).await;
     reached.leave().await;
-    done?.iter().for_each(|line| println!("{line}"));
-    Ok(())
+    done?.iter().try_for_each(say)
 }
 
 /// Puts copies in place.
@@ -62,6 +62,5 @@ pub fn restore(args: &RestoreArgs) -> Result<()> {
     let locked = settings.data_dir().lock()?;
     let secret = deployment_secret(&settings, &locked)?;
     let done = backup::restore(&settings, &secret, &args.directory, args.module.as_deref())?;
-    done.iter().for_each(|line| println!("{line}"));
-    Ok(())
+    done.iter().try_for_each(say)
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
+use super::tables::say;
 use crate::{
     cli::{ServeArgs, ServerArgs},
     server::{self, Ready},
@@ -36,20 +37,24 @@ async fn start(args: &ServerArgs, wanted: &[String]) -> Result<()> {
     let here: Vec<_> = all.into_iter().filter(is_wanted).collect();
     let log = settings.log.start()?;
     let shown = here.join(", ");
-    server::serve(&settings, here, Some(log), |ready| greet(&settings, &shown, ready, began)).await
+    let greet = |ready: &Ready| drop(greet(&settings, &shown, ready, began));
+    server::serve(&settings, here, Some(log), greet).await
 }
 
-/// Where to look, for whoever has started it.
-fn greet(settings: &Settings, modules: &str, ready: &Ready, began: Instant) {
+/// Where to look, for whoever has started it. That nobody reads it is no reason not to serve.
+fn greet(settings: &Settings, modules: &str, ready: &Ready, began: Instant) -> Result<()> {
     let Ready { public, internal, fresh_token } = ready;
     let database = if settings.database.url.is_some() { "PostgreSQL" } else { "SQLite" };
-    println!("banyan serves {modules} on {public}");
-    println!("  API and its page   {public}/docs  ({public}/openapi.json)");
-    println!("  internal port      {internal}  (/metrics, /health/ready)");
-    println!("  data               {} ({database})", settings.data);
+    say(format!("banyan serves {modules} on {public}"))?;
+    say(format!("  API and its page   {public}/docs  ({public}/openapi.json)"))?;
+    say(format!("  internal port      {internal}  (/metrics, /health/ready)"))?;
+    say(format!("  data               {} ({database})", settings.data))?;
     if let Some(token) = fresh_token {
-        println!("  operator token     {token}");
-        println!("                     shown this once; kept in {}/operator.token", settings.data);
+        say(format!("  operator token     {token}"))?;
+        say(format!(
+            "                     shown this once; kept in {}/operator.token",
+            settings.data
+        ))?;
     }
-    println!("  ready in           {} ms", began.elapsed().as_millis());
+    say(format!("  ready in           {} ms", began.elapsed().as_millis()))
 }

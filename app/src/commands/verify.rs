@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{
     Verdict,
-    tables::{json, table},
+    tables::{json, say, table},
 };
 use crate::{
     cli::{Format, ReportArgs},
@@ -23,12 +23,12 @@ pub async fn verify(args: &ReportArgs) -> Result<Verdict> {
     let found = found?;
     match args.format {
         Format::Json => json(&found)?,
-        Format::Table => print(&found),
+        Format::Table => print(&found)?,
     }
     Ok(if found.holds { Verdict::Well } else { Verdict::Broken })
 }
 
-fn print(found: &Verification) {
+fn print(found: &Verification) -> Result<()> {
     let mut checks = table(&["", "invariant", "broken"]);
     for check in &found.checks {
         let broken = match check.broken {
@@ -37,15 +37,15 @@ fn print(found: &Verification) {
         };
         checks.add_row([if check.holds { "ok" } else { "BROKEN" }, check.invariant, &broken]);
     }
-    println!("{checks}");
+    say(checks)?;
 
     let mut figures = table(&["figure", "value"]);
     for (name, value) in lines(found) {
         figures.add_row([name, value]);
     }
-    println!("{figures}");
+    say(figures)?;
     let verdict = if found.holds { "every invariant holds" } else { "an invariant is broken" };
-    println!("{verdict} ({:.1} s)", found.seconds);
+    say(format!("{verdict} ({:.1} s)", found.seconds))
 }
 
 fn lines(found: &Verification) -> Vec<(String, String)> {

@@ -35,7 +35,8 @@ impl Verifier<'_> {
                 let invariant = match violation {
                     Violation::OnHandIsNotLedger
                     | Violation::ReservedIsNotHeld
-                    | Violation::LedgerHasGap => EXPLAINED,
+                    | Violation::LedgerHasGap
+                    | Violation::EntryIsNotSum => EXPLAINED,
                     Violation::Oversold => NEVER_SHORT,
                 };
                 let at = format!("{} at {}: {violation:?}", level.sku, level.location);

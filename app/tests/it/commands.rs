@@ -42,9 +42,8 @@ fn config_says_what_is_in_force_and_from_where() {
     home.set("BANYAN_OPERATOR_TOKEN", "a-token-of-the-tests-own");
     home.set("BANYAN_STOP_DRAIN", "7s");
     let rows = home.json(&["config", "--listen", "127.0.0.1:9999", "--format", "json"]);
-    let row = |key: &str| {
-        rows.as_array().unwrap().iter().find(|row| row["key"] == key).unwrap().clone()
-    };
+    let row =
+        |key: &str| rows.as_array().unwrap().iter().find(|row| row["key"] == key).unwrap().clone();
     assert_eq!(row("http.listen")["value"], "127.0.0.1:9999");
     assert_eq!(row("http.listen")["origin"]["name"], "--listen");
     assert_eq!(row("stop.drain")["origin"]["name"], "BANYAN_STOP_DRAIN");

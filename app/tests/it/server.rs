@@ -8,7 +8,7 @@ use std::{
 
 use banyan::{
     data_dir::DataDir,
-    http_client::{Ask, HttpAnswer, HttpClient},
+    http_client::{Ask, HttpAnswer, HttpClient, NoAnswer},
 };
 use bytes::Bytes;
 use http::Method;
@@ -93,7 +93,8 @@ impl Home {
     /// Runs a command that must succeed, and reads what it printed as JSON.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments);
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{arguments:?}: {out}\n{err}");
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
     }
@@ -106,6 +107,15 @@ impl Home {
         serde_json::from_str(&out).unwrap()
     }
 
+    /// The operator's token, set by the test or made by the server.
+    fn token(&self) -> String {
+        let set = self.variables.iter().find(|(name, _)| name == "BANYAN_OPERATOR_TOKEN");
+        set.map_or_else(
+            || DataDir::at(self.data()).operator_token().unwrap().as_str().to_owned(),
+            |(_, token)| token.clone(),
+        )
+    }
+
     /// Starts a server with every module.
     pub fn up(&self) -> Server {
         self.start(&["up", "--listen", "127.0.0.1:0"])
@@ -114,18 +124,22 @@ impl Home {
     /// Starts a server and waits until it is ready.
     pub fn start(&self, arguments: &[&str]) -> Server {
         let log = std::fs::File::create(self.directory.path().join("server.log")).unwrap();
-        // What a killed server has left behind would be taken for the new one's.
-        drop(std::fs::remove_file(self.data().join("server.json")));
         let mut command = self.command(arguments);
         command.stdout(Stdio::null()).stderr(log);
+        self.start_command(command)
+    }
+
+    /// The same with a command of the test's own.
+    pub fn start_command(&self, mut command: Command) -> Server {
+        // What a killed server has left behind would be taken for the new one's.
+        drop(std::fs::remove_file(self.data().join("server.json")));
         let mut child = command.spawn().unwrap();
         let announced = self.data().join("server.json");
         let began = Instant::now();
         loop {
             if let Some(server) = announcement(&announced, child.id()) {
-                let token = DataDir::at(self.data()).operator_token().unwrap();
                 let (public, internal) = (server.public, server.internal);
-                return Server { child, public, internal, token: token.as_str().to_owned() };
+                return Server { child, public, internal, token: self.token() };
             }
             let ended = child.try_wait().unwrap();
             let log = || std::fs::read_to_string(self.directory.path().join("server.log")).unwrap();
@@ -232,6 +246,21 @@ impl Client {
         self.try_ask(method, path, key, body).await.unwrap()
     }
 
+    /// PUT over a version.
+    pub async fn put(&self, path: &str, version: &str, body: Value) -> Answer {
+        let body = Some(Bytes::from(body.to_string()));
+        let method = Method::PUT;
+        let ask = Ask { method, path, key: None, if_match: Some(version), body, time: PATIENCE };
+        answer(self.0.ask(ask).await.unwrap())
+    }
+
+    /// A body that need not be JSON.
+    pub async fn raw(&self, method: Method, path: &str, key: Option<&str>, body: String) -> Answer {
+        let body = Some(Bytes::from(body));
+        let ask = Ask { method, path, key, if_match: None, body, time: PATIENCE };
+        answer(self.0.ask(ask).await.unwrap())
+    }
+
     /// Any request; nothing where there is no answer.
     pub async fn try_ask(
         &self,
@@ -239,12 +268,16 @@ impl Client {
         path: &str,
         key: Option<&str>,
         body: Option<Value>,
-    ) -> Result<Answer, banyan::http_client::NoAnswer> {
+    ) -> Result<Answer, NoAnswer> {
         let body = body.map(|body| Bytes::from(body.to_string()));
-        let raw = self.0.ask(Ask { method, path, key, body, time: PATIENCE }).await?;
-        let body = serde_json::from_slice(&raw.body).unwrap_or(Value::Null);
-        Ok(Answer { status: raw.status, body, raw })
+        let ask = Ask { method, path, key, if_match: None, body, time: PATIENCE };
+        self.0.ask(ask).await.map(answer)
     }
+}
+
+fn answer(raw: HttpAnswer) -> Answer {
+    let body = serde_json::from_slice(&raw.body).unwrap_or(Value::Null);
+    Answer { status: raw.status, body, raw }
 }
 
 /// A home on each database that is there.
