@@ -137,12 +137,14 @@ impl Subscriber {
             .await;
         let (parked, due, next) = answer.map_err(undelivered)?;
         self.parked = parked;
+        let mut tried = false;
         for key in &due {
             let done = self.delivery.retry(key).await?;
+            tried |= done.events > 0;
             self.counters.retried.fetch_add(count(done.events), Ordering::Relaxed);
             self.note_dead(done.dead, key);
         }
-        if !due.is_empty() {
+        if tried {
             return Ok(Duration::ZERO);
         }
         let poll = self.limits().poll;
