@@ -8,12 +8,12 @@
 //! many futures, and nothing is locked or handed to another thread but what the reader of the file has parsed.
 
 pub mod figures;
+pub mod known;
 pub mod lane;
 pub mod order;
 pub mod patience;
 pub mod plan;
 pub mod prepare;
-pub mod prices;
 pub mod report;
 pub mod target;
 pub mod trade;
@@ -84,20 +84,20 @@ async fn replay(options: &Options, progress: &ProgressBar) -> Result<Report> {
     let plan = Plan::of(&options.file, options.days)?;
     progress.set_message("products, customers, opening stock");
     let key = key(&plan, options.run.as_deref());
-    let mut lane = Lane::new(Rc::clone(&target), options.patience);
-    let (prepared, prices) = prepare::prepare(&mut lane, &plan, &key).await?;
+    let lanes =
+        (0..options.concurrency.max(1)).map(|_| Lane::new(Rc::clone(&target), options.patience));
+    let mut lanes: Vec<_> = lanes.collect();
+    let (prepared, known) = prepare::prepare(&mut lanes, &plan, &key).await?;
 
     progress.set_message("trading");
     progress.set_length(plan.documents);
     let mut figures = Figures::default();
-    figures.asked(lane.samples.drain(..));
-    let trade = Trade { key, prices };
-    let lanes =
-        (0..options.concurrency.max(1)).map(|_| Lane::new(Rc::clone(&target), options.patience));
+    figures.asked(lanes.iter_mut().flat_map(|lane| lane.samples.drain(..)));
+    let trade = Trade { key, known };
     let began = Instant::now();
     let drive = Drive {
         trade: &trade,
-        idle: lanes.collect(),
+        idle: lanes,
         busy: FuturesUnordered::new(),
         order: Order::default(),
         due: Due { began, rate: options.rate, begun: 0 },

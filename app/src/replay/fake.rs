@@ -37,8 +37,6 @@ pub struct Books {
     pub story: Vec<(&'static str, String)>,
     /// The lines of each cart that became an order, by reference.
     pub ordered: BTreeMap<String, Value>,
-    /// How many customers were told of.
-    pub customers: usize,
     /// How many requests came.
     pub requests: u64,
     keys: HashMap<String, (Value, Reply)>,
@@ -186,6 +184,9 @@ impl Books {
             let items: Vec<_> = self.prices.iter().map(product).collect();
             return ok(200, json!({ "items": items }));
         }
+        if let Some(reference) = path.strip_prefix("/v1/customers?reference=") {
+            return ok(200, json!({ "items": [{ "id": id_of(reference), "country": "EIRE" }] }));
+        }
         let Some((left, effect)) = self.under_way.get_mut(path) else {
             return ok(404, json!({ "type": "urn:banyan:problem:not-found" }));
         };
@@ -221,9 +222,14 @@ impl Books {
                 }
                 ok(200, json!({}))
             }
-            "/v1/customers/import" => {
-                self.customers += body["customers"].as_array().unwrap().len();
-                ok(200, json!({}))
+            "/v1/customers" => {
+                let reference = text(&body["reference"]);
+                // One is known from elsewhere, with other data.
+                if reference == "20003" {
+                    return ok(409, json!({ "type": "urn:banyan:problem:reference-taken" }));
+                }
+                let location = Some(format!("/v1/customers/{}", id_of(&reference)));
+                Reply { location, ..ok(201, json!(null)) }
             }
             "/v1/stock/receipts" => {
                 for line in body["lines"].as_array().unwrap() {
@@ -291,8 +297,15 @@ impl Books {
         if left == 1 {
             self.happen(&effect);
         }
-        let status = if left == 1 { 201 } else { 202 };
-        let reply = Reply { location: Some(location.clone()), ..ok(status, stands(left, &effect)) };
+        let reply = match (&effect, left) {
+            (Effect::Failed(failure), 1) if failure["kind"] == "unavailable" => {
+                ok(503, json!({ "type": "urn:banyan:problem:unavailable", "checkout": location }))
+            }
+            (Effect::Failed(_), 1) => ok(409, json!({ "type": "urn:banyan:problem:out-of-stock" })),
+            (_, 1) => ok(201, stands(left, &effect)),
+            _ => ok(202, stands(left, &effect)),
+        };
+        let reply = Reply { location: Some(location.clone()), ..reply };
         self.under_way.insert(location, (left, effect));
         reply
     }
@@ -315,6 +328,11 @@ fn ok(status: u16, body: Value) -> Reply {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
+}
+
+/// The shop's id for a customer.
+pub fn id_of(reference: &str) -> String {
+    crate::online_retail::derived::id::<()>(&[reference]).to_string()
 }
 
 /// The units of a body's lines, by SKU.

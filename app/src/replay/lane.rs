@@ -67,6 +67,8 @@ pub struct Ask<'a> {
     pub body: Bytes,
     /// Is the body of a good answer wanted? One that is not is read past.
     pub wanted: Wanted,
+    /// A problem with this member is the answer, however passing its status looks.
+    pub settled_by: Option<&'static str>,
 }
 
 /// Whether the body of a good answer is wanted.
@@ -142,7 +144,7 @@ impl Lane {
             let answered = timeout(ANSWER_TIME, self.ask(ask)).await;
             let answered = answered.unwrap_or_else(|_elapsed| Err("no answer in time".to_owned()));
             let (problem, wait) = match answered {
-                Ok(answer) if !is_passing(answer.status, failures) => {
+                Ok(answer) if !is_passing(&answer, ask, failures) => {
                     self.samples.push(Sample { step: ask.step, took: Ok(sent_at.elapsed()) });
                     return Ok(answer);
                 }
@@ -225,8 +227,11 @@ async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, String> {
 }
 
 /// Shall this be asked again?
-fn is_passing(status: StatusCode, failures: u32) -> bool {
-    match status {
+fn is_passing(answer: &Answer, ask: &Ask<'_>, failures: u32) -> bool {
+    match answer.status {
+        StatusCode::SERVICE_UNAVAILABLE if ask.settled_by.is_some_and(|name| answer.has(name)) => {
+            false
+        }
         StatusCode::REQUEST_TIMEOUT
         | StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
@@ -272,6 +277,13 @@ fn said(error: hyper::Error) -> String {
 }
 
 impl Answer {
+    /// Has its document this member?
+    fn has(&self, member: &str) -> bool {
+        let document: Option<serde_json::Map<String, serde_json::Value>> =
+            serde_json::from_slice(&self.body).ok();
+        document.is_some_and(|document| document.contains_key(member))
+    }
+
     /// Why it is not a good one, in a line.
     pub fn problem(&self) -> (String, String) {
         #[derive(Default, serde::Deserialize)]

@@ -9,9 +9,8 @@ use anyhow::{Context, Result, ensure};
 use kernel_api::{Sku, Timestamp};
 use tokio::sync::mpsc;
 
-use crate::{
-    import::customer_id,
-    online_retail::{Document, Documents, Item, Scan, census::Product, opening::Balances, scan},
+use crate::online_retail::{
+    Document, Documents, Item, Scan, census::Product, opening::Balances, scan,
 };
 
 /// How many documents are read ahead: enough that reading never holds up the trade, and a bound on memory.
@@ -156,14 +155,4 @@ fn documents(file: &Path, days: Days) -> impl Iterator<Item = Result<Document>> 
         Ok(Item::Listed(_)) => None,
         Err(error) => Some(Err(error.into())),
     }))
-}
-
-/// A customer as the shop is told.
-pub fn new_customer(reference: &str, country: &str) -> ordering_api::NewCustomer {
-    ordering_api::NewCustomer {
-        id: Some(customer_id(reference)),
-        reference: Some(reference.to_owned()),
-        name: None,
-        country: Some(country.to_owned()),
-    }
 }

@@ -1,17 +1,20 @@
 //! What must be there before the first document: products, customers, stock. As operator, in few large requests.
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use catalog_api::{Existing, ImportRow, Price};
-use http::Method;
+use futures_util::future;
+use http::{Method, StatusCode};
 use inventory_api::{Line, Location, QUANTITY_MAX, Quantity, Receive};
-use kernel_api::{Bounded, Currency, Page, UnitPrice};
+use kernel_api::{Bounded, Currency, Id, Page, Sku, UnitPrice};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    known::Known,
     lane::{Answer, Ask, Lane, Step, Wanted},
-    plan::{Plan, new_customer},
-    prices::Prices,
+    plan::Plan,
 };
 
 /// Rows of one request: their texts fit the smallest limit of a body (256 KiB) several times.
@@ -40,18 +43,32 @@ struct Product {
 
 #[derive(Deserialize)]
 struct Variant {
-    sku: kernel_api::Sku,
+    sku: Sku,
     #[serde(default)]
     price: Option<UnitPrice>,
 }
 
-/// Brings in what the plan needs, each once in effect; answers what the catalog asks for its products.
-pub async fn prepare(lane: &mut Lane, plan: &Plan, key: &str) -> Result<(Prepared, Prices)> {
+/// A customer as the shop is told.
+#[derive(Serialize)]
+struct NewCustomer<'a> {
+    reference: &'a str,
+    country: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Customer {
+    id: Id<ordering_api::Customer>,
+}
+
+/// Brings in what the plan needs, each once in effect; answers what the shop says of it.
+pub async fn prepare(lanes: &mut [Lane], plan: &Plan, key: &str) -> Result<(Prepared, Known)> {
+    let customers = customers(lanes, plan, key).await?;
+    let lane = lanes.first_mut().context("there is no lane")?;
     let products = products(lane, plan, key).await?;
     let prices = prices(lane).await?;
-    let customers = customers(lane, plan, key).await?;
     let units = opening(lane, plan, key).await?;
-    Ok((Prepared { products, customers, units }, prices))
+    let prepared = Prepared { products, customers: customers.len(), units };
+    Ok((prepared, Known { prices, customers }))
 }
 
 /// Adds the products that are not there yet; those that are keep what they have.
@@ -78,13 +95,11 @@ async fn products(lane: &mut Lane, plan: &Plan, key: &str) -> Result<usize> {
 }
 
 /// What the catalog asks for everything it has.
-async fn prices(lane: &mut Lane) -> Result<Prices> {
-    let mut prices = Prices::default();
+async fn prices(lane: &mut Lane) -> Result<HashMap<Sku, UnitPrice>> {
+    let mut prices = HashMap::new();
     let mut path = format!("/v1/products?limit={}", kernel_api::PAGE_LIMIT_MAX);
     loop {
-        let (method, body, wanted) = (Method::GET, Bytes::new(), Wanted::Body);
-        let ask = Ask { step: Step::Prepare, method, path: &path, key: None, body, wanted };
-        let answer = good(lane.insist(&ask).await?, &path)?;
+        let answer = get(lane, &path).await?;
         let page: Page<Product> =
             serde_json::from_slice(&answer.body).context("a page of products")?;
         let variants = page.items.into_iter().flat_map(|product| product.variants);
@@ -96,22 +111,42 @@ async fn prices(lane: &mut Lane) -> Result<Prices> {
     }
 }
 
-/// Registers the customers that are not known yet.
-async fn customers(lane: &mut Lane, plan: &Plan, key: &str) -> Result<usize> {
-    #[derive(Serialize)]
-    struct Customers {
-        customers: Vec<ordering_api::NewCustomer>,
+/// Registers the customers that are not known yet, over all lanes; answers the shop's ids.
+async fn customers(
+    lanes: &mut [Lane],
+    plan: &Plan,
+    key: &str,
+) -> Result<HashMap<String, Id<ordering_api::Customer>>> {
+    let count = lanes.len();
+    let shares = lanes.iter_mut().enumerate().map(async |(number, lane)| {
+        let mut ids = Vec::new();
+        for (reference, country) in plan.customers.iter().skip(number).step_by(count) {
+            ids.push((reference.clone(), customer(lane, reference, country, key).await?));
+        }
+        anyhow::Ok(ids)
+    });
+    Ok(future::try_join_all(shares).await?.into_iter().flatten().collect())
+}
+
+async fn customer(
+    lane: &mut Lane,
+    reference: &str,
+    country: &str,
+    key: &str,
+) -> Result<Id<ordering_api::Customer>> {
+    let body = lane.body.write(&NewCustomer { reference, country });
+    let path = "/v1/customers";
+    let answer = post(lane, path, format!("{key}:customer:{reference}"), body).await?;
+    if answer.status == StatusCode::CONFLICT {
+        // Known under this reference, with other data: that is whose orders these are.
+        let found = get(lane, &format!("{path}?reference={reference}")).await?;
+        let found: Page<Customer> = serde_json::from_slice(&found.body).context("customers")?;
+        let found = found.items.first().with_context(|| format!("customer {reference}"))?;
+        return Ok(found.id);
     }
-    let all: Vec<_> = plan.customers.iter().collect();
-    // Keys of the days too: other days have other customers.
-    let key = format!("{key}:{}:customers", plan.days_name());
-    for (number, some) in (1..).zip(all.chunks(ROWS_MAX)) {
-        let customers =
-            some.iter().map(|(reference, country)| new_customer(reference, country)).collect();
-        let body = lane.body.write(&Customers { customers });
-        send(lane, "/v1/customers/import", format!("{key}:{number}"), body).await?;
-    }
-    Ok(all.len())
+    let location = good(answer, path)?.location.context("a new customer has no location")?;
+    let id = location.rsplit('/').next().unwrap_or_default();
+    id.parse().with_context(|| format!("`{location}` is no customer"))
 }
 
 /// Receives the opening stock, in as many lines as it takes: a line has its limit.
@@ -140,8 +175,19 @@ async fn opening(lane: &mut Lane, plan: &Plan, key: &str) -> Result<i64> {
 }
 
 async fn send(lane: &mut Lane, path: &str, key: String, body: Bytes) -> Result<Answer> {
+    good(post(lane, path, key, body).await?, path)
+}
+
+async fn post(lane: &mut Lane, path: &str, key: String, body: Bytes) -> Result<Answer> {
     let (step, method, wanted) = (Step::Prepare, Method::POST, Wanted::Head);
-    good(lane.insist(&Ask { step, method, path, key: Some(key), body, wanted }).await?, path)
+    let ask = Ask { step, method, path, key: Some(key), body, wanted, settled_by: None };
+    Ok(lane.insist(&ask).await?)
+}
+
+async fn get(lane: &mut Lane, path: &str) -> Result<Answer> {
+    let (step, method, wanted) = (Step::Prepare, Method::GET, Wanted::Body);
+    let ask = Ask { step, method, path, key: None, body: Bytes::new(), wanted, settled_by: None };
+    good(lane.insist(&ask).await?, path)
 }
 
 fn good(answer: Answer, path: &str) -> Result<Answer> {

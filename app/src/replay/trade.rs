@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::{
     figures::Outcome,
+    known::Known,
     lane::{Answer, Ask, Away, Lane, Step, Wanted},
-    prices::Prices,
 };
 use crate::online_retail::{Document, Kind};
 
@@ -25,8 +25,8 @@ const PAYMENT: &[u8] = br#"{"payment_token":"tok_approve"}"#;
 pub struct Trade {
     /// The beginning of every key: the file and the run.
     pub key: String,
-    /// The catalog's prices.
-    pub prices: Prices,
+    /// Prices and customers.
+    pub known: Known,
 }
 
 /// Where a checkout stands, as far as we care.
@@ -58,7 +58,7 @@ impl Trade {
                 Ok(done(&post(lane, step, path, key, body, Wanted::Head).await?))
             }
             Kind::BadDebt => {
-                let body = lane.body.book_adjustment(document);
+                let body = lane.body.book_adjustment(document, &self.known);
                 let (step, path) = (Step::BookAdjustment, "/v1/adjustments");
                 let key = self.key(document, "books");
                 Ok(done(&post(lane, step, path, key, body, Wanted::Head).await?))
@@ -71,7 +71,7 @@ impl Trade {
     }
 
     async fn sale(&self, lane: &mut Lane, document: &Document) -> Result<Outcome, Away> {
-        let body = lane.body.cart(document, &self.prices);
+        let body = lane.body.cart(document, &self.known);
         let key = self.key(document, "cart");
         let cart = post(lane, Step::Cart, "/v1/carts", key, body, Wanted::Head).await?;
         let Some(at) = location(&cart) else { return Ok(done(&cart)) };
@@ -81,31 +81,21 @@ impl Trade {
         // next try is another wish. The numbers are the same in every run, so a second run finds the one that worked.
         for number in 1_u32.. {
             let key = self.key(document, &format!("checkout:{number}"));
-            let body = Bytes::from_static(PAYMENT);
-            let begun = post(lane, Step::Checkout, &path, key, body, Wanted::Body).await?;
-            let stands = follow(lane, Step::FollowCheckout, begun, |stands: &CheckoutStands| {
-                matches!(stands, CheckoutStands::Running)
-            })
-            .await?;
-            let failure = match stands {
-                Err(outcome) => return Ok(outcome),
-                Ok(CheckoutStands::Completed) => return Ok(Outcome::Settled),
-                Ok(CheckoutStands::Failed { failure }) => failure,
-                Ok(CheckoutStands::Running) => {
-                    return Ok(refused("checkout not settled in time", ""));
+            match check_out(lane, &path, key).await? {
+                End::Known(outcome) => return Ok(outcome),
+                End::Undone { detail } => {
+                    let Some(pause) = tries.pause(Instant::now(), None) else {
+                        return Ok(refused("a part of the shop was away", &detail));
+                    };
+                    tokio::time::sleep(pause).await;
                 }
-                Ok(CheckoutStands::Stuck) => return Ok(refused("checkout stuck", &at)),
-            };
-            let passing = matches!(failure, CheckoutFailure::Unavailable { .. });
-            let pause = if passing { tries.pause(Instant::now(), None) } else { None };
-            let Some(pause) = pause else { return Ok(failed(&failure)) };
-            tokio::time::sleep(pause).await;
+            }
         }
         Ok(refused("checkout not settled in time", ""))
     }
 
     async fn give_back(&self, lane: &mut Lane, document: &Document) -> Result<Outcome, Away> {
-        let body = lane.body.give_back(document);
+        let body = lane.body.give_back(document, &self.known);
         let key = self.key(document, "return");
         let accepted = post(lane, Step::Return, "/v1/returns", key, body, Wanted::Body).await?;
         let stands = follow(lane, Step::FollowReturn, accepted, |stands: &ReturnStands| {
@@ -121,6 +111,38 @@ impl Trade {
     }
 }
 
+/// How one checkout ended.
+enum End {
+    /// It need not be tried again.
+    Known(Outcome),
+    /// A part of the shop was away, everything is undone.
+    Undone { detail: String },
+}
+
+async fn check_out(lane: &mut Lane, path: &str, key: String) -> Result<End, Away> {
+    let (step, method, wanted) = (Step::Checkout, Method::POST, Wanted::Body);
+    // With this member, "a part of the shop is away" is how the checkout ended, and no reason to ask the same again.
+    let settled_by = Some("checkout");
+    let body = Bytes::from_static(PAYMENT);
+    let ask = Ask { step, method, path, key: Some(key), body, wanted, settled_by };
+    let begun = lane.insist(&ask).await?;
+    if begun.status == StatusCode::SERVICE_UNAVAILABLE {
+        let (_, detail) = begun.problem();
+        return Ok(End::Undone { detail });
+    }
+    let is_running = |stands: &CheckoutStands| matches!(stands, CheckoutStands::Running);
+    Ok(match follow(lane, Step::FollowCheckout, begun, is_running).await? {
+        Err(outcome) => End::Known(outcome),
+        Ok(CheckoutStands::Completed) => End::Known(Outcome::Settled),
+        Ok(CheckoutStands::Running) => End::Known(refused("checkout not settled in time", path)),
+        Ok(CheckoutStands::Stuck) => End::Known(refused("checkout stuck", path)),
+        Ok(CheckoutStands::Failed { failure: CheckoutFailure::Unavailable { detail } }) => {
+            End::Undone { detail }
+        }
+        Ok(CheckoutStands::Failed { failure }) => End::Known(failed(&failure)),
+    })
+}
+
 async fn post(
     lane: &mut Lane,
     step: Step,
@@ -129,7 +151,16 @@ async fn post(
     body: Bytes,
     wanted: Wanted,
 ) -> Result<Answer, Away> {
-    lane.insist(&Ask { step, method: Method::POST, path, key: Some(key), body, wanted }).await
+    lane.insist(&Ask {
+        step,
+        method: Method::POST,
+        path,
+        key: Some(key),
+        body,
+        wanted,
+        settled_by: None,
+    })
+    .await
 }
 
 /// Asks after something that is under way until it no longer is, or patience ends: then it is given as it stands.
@@ -160,7 +191,9 @@ async fn follow<T: serde::de::DeserializeOwned>(
         let Some(pause) = tries.pause(Instant::now(), None) else { return Ok(Ok(stands)) };
         tokio::time::sleep(pause).await;
         let (method, body, wanted) = (Method::GET, Bytes::new(), Wanted::Body);
-        answer = lane.insist(&Ask { step, method, path, key: None, body, wanted }).await?;
+        answer = lane
+            .insist(&Ask { step, method, path, key: None, body, wanted, settled_by: None })
+            .await?;
     }
 }
 

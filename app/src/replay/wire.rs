@@ -5,10 +5,10 @@ use kernel_api::{Currency, Id, Sku, UnitPrice};
 use ordering_api::{Customer, ServiceKind};
 use serde::{Serialize, Serializer};
 
-use super::prices::Prices;
+use super::known::Known;
 use crate::{
-    import::{customer_id, service_kind},
-    online_retail::{Document, Line},
+    import::service_kind,
+    online_retail::{Article, Document, Line},
 };
 
 /// The longest reason that inventory keeps, in characters.
@@ -98,16 +98,16 @@ pub struct Body(BytesMut);
 
 impl Body {
     /// The cart of a sale: a row's price where it is not the catalog's.
-    pub fn cart(&mut self, document: &Document, prices: &Prices) -> Bytes {
+    pub fn cart(&mut self, document: &Document, known: &Known) -> Bytes {
         self.write(&Cart {
-            customer: customer(document),
+            customer: customer(document, known),
             reference: &document.invoice,
             currency: Currency::GBP,
             lines: Each {
                 document,
                 of: &|line| {
                     let sku = line.sku()?;
-                    let unit_price = (!prices.are(sku, line.price)).then_some(line.price);
+                    let unit_price = (!known.costs(sku, line.price)).then_some(line.price);
                     Some(Goods { sku, quantity: line.quantity, unit_price })
                 },
             },
@@ -116,9 +116,9 @@ impl Body {
     }
 
     /// A return: each row gives back its own price, whatever sale it is matched to.
-    pub fn give_back(&mut self, document: &Document) -> Bytes {
+    pub fn give_back(&mut self, document: &Document, known: &Known) -> Bytes {
         self.write(&Return {
-            customer: customer(document),
+            customer: customer(document, known),
             reference: &document.invoice,
             currency: Currency::GBP,
             lines: Each {
@@ -146,9 +146,9 @@ impl Body {
     }
 
     /// A correction of the books.
-    pub fn book_adjustment(&mut self, document: &Document) -> Bytes {
+    pub fn book_adjustment(&mut self, document: &Document, known: &Known) -> Bytes {
         self.write(&BookAdjustment {
-            customer: customer(document),
+            customer: customer(document, known),
             reference: &document.invoice,
             currency: Currency::GBP,
             lines: Each { document, of: &|line| service(line, Sign::Kept) },
@@ -172,7 +172,7 @@ enum Sign {
 
 /// A service of the document. The shop wants quantities above zero and takes prices of either sign.
 fn service(line: &Line, sign: Sign) -> Option<Service<'_>> {
-    let crate::online_retail::Article::Service(code) = &line.article else { return None };
+    let Article::Service(code) = &line.article else { return None };
     let negative = (line.quantity < 0) == matches!(sign, Sign::Kept);
     let micros = if negative { -line.price.micros } else { line.price.micros };
     Some(Service {
@@ -184,8 +184,8 @@ fn service(line: &Line, sign: Sign) -> Option<Service<'_>> {
     })
 }
 
-fn customer(document: &Document) -> Option<Id<Customer>> {
-    document.customer.as_deref().map(customer_id)
+fn customer(document: &Document, known: &Known) -> Option<Id<Customer>> {
+    known.customers.get(document.customer.as_ref()?).copied()
 }
 
 /// The reasons of a document's rows, each once.

@@ -39,7 +39,7 @@ fn a_customers_documents_go_one_by_one_and_strangers_go_together() {
     assert_eq!(ready(&mut order), [0, 2, 3, 4]);
     order.settled(0);
     assert_eq!(ready(&mut order), [1]);
-    [1, 2, 3, 4].map(|place| order.settled(place));
+    (1..5).for_each(|place| order.settled(place));
     assert_eq!(order.open(), 0);
     assert!(order.latest_of_customer.is_empty() && order.giving.is_empty());
 }

@@ -18,13 +18,17 @@ fn document(invoice: &str) -> Document {
 
 #[test]
 fn a_cart_names_its_customer_and_keeps_goods_and_services_apart() {
-    let mut prices = Prices::default();
-    prices.extend([("10001A".parse().unwrap(), UnitPrice::parse("2.55", Currency::GBP).unwrap())]);
+    let id = Id::fresh();
+    let known = Known {
+        prices: [("10001A".parse().unwrap(), UnitPrice::parse("2.55", Currency::GBP).unwrap())]
+            .into(),
+        customers: [("20001".to_owned(), id)].into(),
+    };
     let mut body = Body::default();
-    let text = body.cart(&document("700001"), &prices);
+    let text = body.cart(&document("700001"), &known);
     let cart: serde_json::Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(cart["reference"], "700001");
-    assert_eq!(cart["customer"], customer_id("20001").to_string());
+    assert_eq!(cart["customer"], id.to_string());
     let Content { lines, services } = serde_json::from_slice(&text).unwrap();
     assert_eq!(lines.len(), 3);
     assert_eq!((lines[0].quantity, lines[0].unit_price), (6, None));
@@ -32,13 +36,13 @@ fn a_cart_names_its_customer_and_keeps_goods_and_services_apart() {
     assert_eq!((services[0].kind, services[0].quantity), (ServiceKind::Postage, 1));
 
     let guests: serde_json::Value =
-        serde_json::from_slice(&body.cart(&document("700006"), &prices)).unwrap();
+        serde_json::from_slice(&body.cart(&document("700006"), &known)).unwrap();
     assert!(guests.get("customer").is_none());
 }
 
 #[test]
 fn a_return_gives_back_positive_quantities_and_amounts() {
-    let text = Body::default().give_back(&document("C700010"));
+    let text = Body::default().give_back(&document("C700010"), &Known::default());
     let goods: ReturnGoods = serde_json::from_slice(&text).unwrap();
     assert_eq!(
         (goods.lines[0].quantity, goods.lines[0].unit_price.unwrap().amount()),
@@ -72,7 +76,7 @@ fn stock_is_adjusted_for_the_reasons_of_its_rows() {
 #[test]
 fn bad_debt_keeps_its_sign_with_quantities_above_zero() {
     let sums = ["A700015", "A700016", "A700017"].map(|invoice| {
-        let text = Body::default().book_adjustment(&document(invoice));
+        let text = Body::default().book_adjustment(&document(invoice), &Known::default());
         let Adjust { lines, .. } = serde_json::from_slice(&text).unwrap();
         (lines[0].quantity, lines[0].unit_price.amount())
     });
