@@ -78,7 +78,7 @@ impl Slot {
     /// What a refusal means. While this run waited for rows on PostgreSQL, the same command may have been carried out
     /// by another try of it, and then what was refused is its own effect: the next run finds the answer.
     pub fn refused<R>(&self, connection: &mut Connection, refusal: R) -> Result<Stop<R>, Stop<R>> {
-        if true || self.find::<IgnoredAny, R>(connection)?.is_none() {
+        if !connection.is_postgres() || self.find::<IgnoredAny, R>(connection)?.is_none() {
             return Ok(Stop::Refused(refusal));
         }
         let met = Box::new("another try of this command was answered meanwhile".to_owned());
