@@ -1,5 +1,8 @@
 //! What a database's error means for the caller: the one place that reads error texts.
 
+#[cfg(test)]
+mod tests;
+
 use contract::{NotExecuted, Reason};
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error};
 

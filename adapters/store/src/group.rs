@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,7 @@ use crate::{
     fault::{self, Trouble},
     fence,
     shared::Shared,
-    sqlite::statement,
+    sqlite::{self, statement},
     task::{End, Job, Ran},
 };
 
@@ -27,9 +28,15 @@ const CAREFUL_GROUPS: u32 = 32;
 const PATIENCE_MAX: Duration = Duration::from_millis(1);
 
 /// The writer thread: takes what waits, runs it as one transaction, answers after its commit.
-pub(crate) fn write(shared: &Shared, connection: &mut Connection) {
-    let mut writer =
-        Writer { shared, connection, careful: 0, group_before: 1, commit_before: Duration::ZERO };
+pub(crate) fn write(shared: &Shared, path: &Path, connection: Connection) {
+    let mut writer = Writer {
+        shared,
+        path,
+        connection,
+        careful: 0,
+        group_before: 1,
+        commit_before: Duration::ZERO,
+    };
     while let Some(first) = shared.writes.take() {
         writer.group(first);
     }
@@ -38,7 +45,8 @@ pub(crate) fn write(shared: &Shared, connection: &mut Connection) {
 /// Invariant: between groups no transaction is open.
 struct Writer<'a> {
     shared: &'a Shared,
-    connection: &'a mut Connection,
+    path: &'a Path,
+    connection: Connection,
     /// Groups to go with a savepoint per caller. Savepoints cost a fifth of a small transaction and are needed only
     /// where somebody's effect has to be undone. So at first a group goes without; when that shows, the whole
     /// transaction is rolled back and its closures, which may run again, run again with savepoints.
@@ -108,7 +116,10 @@ impl Writer<'_> {
     /// waited for, at most half as long as that commit took: without it groups alternate between few and many, and
     /// every second sync is wasted.
     fn next(&self, held: usize, patience: &mut Duration) -> Option<Box<dyn Job>> {
-        while held < self.shared.limits.group_max {
+        if held >= self.shared.limits.group_max {
+            return None;
+        }
+        loop {
             let missing = self.group_before.saturating_sub(held);
             let job = match self.shared.writes.take_now() {
                 Some(job) => Some(job),
@@ -126,15 +137,14 @@ impl Writer<'_> {
                 None => return None,
             }
         }
-        None
     }
 
     /// Begins the transaction and checks the fence, once for all.
     fn begin(&mut self) -> Result<(), NotExecuted> {
-        let Connection::Sqlite(c) = &mut *self.connection else { return Ok(()) };
+        let Connection::Sqlite(c) = &mut self.connection else { return Ok(()) };
         AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")
             .map_err(|error| self.shared.failed(&error))?;
-        let verdict = match fence::epoch(self.connection) {
+        let verdict = match fence::epoch(&mut self.connection) {
             Ok(epoch) => self.shared.fenced(epoch),
             Err(error) => Err(self.shared.failed(&error)),
         };
@@ -147,16 +157,17 @@ impl Writer<'_> {
     /// Runs one caller's closure. `Err` when the whole group is lost.
     fn one(&mut self, job: &mut dyn Job, emitted: &mut bool) -> (End, QueryResult<Left>) {
         let careful = self.careful > 0;
-        if careful && let Err(error) = statement(self.connection, "SAVEPOINT one") {
+        if careful && let Err(error) = statement(&mut self.connection, "SAVEPOINT one") {
             return (End::Stands, Err(error));
         }
-        let mut tx = self.shared.tx(self.connection, job.trace());
+        let mut tx = self.shared.tx(&mut self.connection, job.trace());
         let ran = job.run(&mut tx);
         let told = tx.emitted;
         let end = match ran {
             Ran::Done => {
                 *emitted |= told;
-                let kept = if careful { statement(self.connection, "RELEASE one") } else { Ok(()) };
+                let kept =
+                    if careful { statement(&mut self.connection, "RELEASE one") } else { Ok(()) };
                 return (End::Stands, kept.map(|()| Left::Whole));
             }
             Ran::Refused | Ran::Failed(_) | Ran::Panicked(_) if !careful => {
@@ -166,13 +177,13 @@ impl Writer<'_> {
             Ran::Failed(error) => End::NotExecuted(self.shared.failed(&error)),
             Ran::Panicked(message) => End::NotExecuted(self.shared.panicked(&message)),
         };
-        let undone = statement(self.connection, "ROLLBACK TO one")
-            .and_then(|()| statement(self.connection, "RELEASE one"));
+        let undone = statement(&mut self.connection, "ROLLBACK TO one")
+            .and_then(|()| statement(&mut self.connection, "RELEASE one"));
         (end, undone.map(|()| Left::Whole))
     }
 
     fn commit(&mut self, held: Held, emitted: bool) {
-        let Connection::Sqlite(c) = &mut *self.connection else { return };
+        let Connection::Sqlite(c) = &mut self.connection else { return };
         let since = Instant::now();
         if let Err(error) = AnsiTransactionManager::commit_transaction(c) {
             return match fault::trouble(&error) {
@@ -211,6 +222,11 @@ impl Writer<'_> {
     fn unknown(&mut self, held: Held, error: &Error) {
         let reason = self.shared.failed(error);
         self.roll_back();
+        // A new connection reads the journal anew and trusts nothing that this one holds in memory. When the disk
+        // does not even give that, the old one goes on and says so at its next try.
+        if let Ok(fresh) = sqlite::open(self.path) {
+            self.connection = Connection::Sqlite(fresh);
+        }
         for (job, _end) in held {
             let detail = format!("the commit failed on the way to the disk: {}", reason.detail);
             job.end(End::Unknown(Unknown { detail }));
@@ -218,7 +234,7 @@ impl Writer<'_> {
     }
 
     fn roll_back(&mut self) {
-        let Connection::Sqlite(c) = &mut *self.connection else { return };
+        let Connection::Sqlite(c) = &mut self.connection else { return };
         // SQLite may have rolled back by itself (full disk, I/O error): then there is nothing to do here.
         drop(AnsiTransactionManager::rollback_transaction(c));
     }

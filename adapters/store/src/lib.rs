@@ -10,6 +10,7 @@
 )]
 
 mod archive;
+mod bulk;
 mod cached;
 mod connection;
 mod fault;
@@ -35,6 +36,7 @@ pub mod testing;
 mod tx;
 
 pub use archive::{ArchiveError, Archived, backup, restore};
+pub use bulk::insert_all;
 pub use cached::{Cached, cached};
 pub use connection::Connection;
 pub use fence::{FenceHolds, fence_holds};

@@ -402,8 +402,9 @@ fn open_sqlite(
         })?);
     }
     let shared = Arc::clone(shared);
+    let path = path.to_owned();
     threads.push(start(format!("{}-write", shared.module), move || {
-        group::write(&shared, &mut writer);
+        group::write(&shared, &path, writer);
     })?);
     Ok(threads)
 }
