@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Location;
 
-/// One level and what the ledger and the open reservations say of it.
+/// One level and what the ledger and the open reservations say of it. Where these speak of a level that is not there,
+/// its quantities are zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Audited {
     /// The SKU.
@@ -43,7 +44,10 @@ pub struct LedgerSums {
 impl LedgerSums {
     /// What should be on hand.
     pub fn total(&self) -> i64 {
-        self.opening + self.received + self.sold + self.returned + self.adjusted
+        // What was tampered with may be any number.
+        [self.received, self.sold, self.returned, self.adjusted]
+            .into_iter()
+            .fold(self.opening, i64::saturating_add)
     }
 }
 
@@ -59,4 +63,6 @@ pub enum Violation {
     Oversold,
     /// The ledger's numbers have a gap.
     LedgerHasGap,
+    /// An entry says that something else was on hand after it than the entries up to it come to.
+    EntryIsNotSum,
 }

@@ -13,15 +13,21 @@ pub(crate) struct Books {
     pub sums: LedgerSums,
     /// How many entries its ledger has.
     pub entries: i64,
+    /// Their first and last number.
+    pub numbers: (i64, i64),
+    /// How many of them say that something else was on hand than they sum to.
+    pub wrong: i64,
 }
 
 /// The level beside the books, with everything that does not agree.
 pub(crate) fn audited(level: Level, books: Books) -> Audited {
+    let dense = books.numbers == (1, books.entries) || books.entries == 0;
     let broken = [
         (level.on_hand != books.sums.total(), Violation::OnHandIsNotLedger),
         (level.reserved != books.held, Violation::ReservedIsNotHeld),
         (level.available() < 0, Violation::Oversold),
-        (level.entries != books.entries, Violation::LedgerHasGap),
+        (level.entries != books.entries || !dense, Violation::LedgerHasGap),
+        (books.wrong > 0, Violation::EntryIsNotSum),
     ];
     Audited {
         sku: level.place.sku,

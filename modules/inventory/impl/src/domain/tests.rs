@@ -146,12 +146,19 @@ fn an_audit_names_what_does_not_agree() {
     let sums = LedgerSums { opening: 9, sold: -4, ..LedgerSums::default() };
     let check = |on_hand, reserved, entries, held, expected: &[Violation]| {
         let level = Level { entries, ..level("A", on_hand, reserved) };
-        let found = audited(level, Books { held, sums, entries: 2 });
-        assert_eq!(found.violations, expected);
+        let books = Books { held, sums, entries: 2, numbers: (1, 2), wrong: 0 };
+        assert_eq!(audited(level, books).violations, expected);
     };
     check(5, 2, 2, 2, &[]);
     check(6, 2, 2, 2, &[Violation::OnHandIsNotLedger]);
     check(5, 2, 2, 1, &[Violation::ReservedIsNotHeld]);
     check(5, 6, 2, 6, &[Violation::Oversold]);
     check(5, 0, 3, 0, &[Violation::LedgerHasGap]);
+    let ledger = |numbers, wrong| {
+        let level = Level { entries: 2, ..level("A", 5, 0) };
+        audited(level, Books { held: 0, sums, entries: 2, numbers, wrong }).violations
+    };
+    assert_eq!(ledger((1, 3), 0), [Violation::LedgerHasGap]);
+    assert_eq!(ledger((0, 2), 0), [Violation::LedgerHasGap]);
+    assert_eq!(ledger((1, 2), 1), [Violation::EntryIsNotSum]);
 }

@@ -86,20 +86,22 @@ pub(crate) fn expire_reservations(
     now: Timestamp,
     limit: i64,
 ) -> QueryResult<Vec<Closed>> {
-    // The state is asked again outside, for what another sweeper closed while this one waited for the row.
-    let (due, oldest) = (
-        " WHERE state = 'open' AND id IN \
-         (SELECT id FROM reservations WHERE state = 'open' AND expires_at <= ",
-        " ORDER BY expires_at LIMIT ",
-    );
+    const DUE: &str = "WITH due AS MATERIALIZED \
+        (SELECT id FROM reservations WHERE state = 'open' AND expires_at <= ";
+    const OLDEST: &str = " ORDER BY expires_at LIMIT ";
+    const CLOSE: &str = ") UPDATE reservations SET state = 'expired', closed_at = ";
+    const RETURNING: &str = " WHERE id IN (SELECT id FROM due) RETURNING id, reference, lines";
+    // What somebody closes at this moment is left to them: two sweepers share the work, and none waits for a buyer.
+    let lock = if c.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
     let closed: Vec<(String, String, String)> = on!(c, |c| cached(
-        sql::<(Text, Text, Text)>("UPDATE reservations SET state = 'expired', closed_at = ")
+        sql::<(Text, Text, Text)>(DUE)
             .bind::<BigInt, _>(now.micros())
-            .sql(due)
-            .bind::<BigInt, _>(now.micros())
-            .sql(oldest)
+            .sql(OLDEST)
             .bind::<BigInt, _>(limit)
-            .sql(") RETURNING id, reference, lines")
+            .sql(lock)
+            .sql(CLOSE)
+            .bind::<BigInt, _>(now.micros())
+            .sql(RETURNING)
     )
     .load(c))?;
     closed.into_iter().map(closed_of).collect()
