@@ -1,7 +1,7 @@
 //! Cursors: where a page ends, as text that only this module reads.
 
 use inventory_api::{LedgerError, Location, PageError, Reservation};
-use kernel_api::Id;
+use kernel_api::{Id, Sku};
 
 use contract::Fault;
 
@@ -17,7 +17,8 @@ pub(super) fn place_of(cursor: Option<String>) -> Result<(String, String), Fault
     let Some(cursor) = cursor else { return Ok(Default::default()) };
     cursor
         .rsplit_once('/')
-        .map(|(sku, location)| (sku.to_owned(), location.to_owned()))
+        .and_then(|(sku, location)| Some((sku.parse().ok()?, location.parse().ok()?)))
+        .map(|(sku, location): (Sku, Location)| (sku.to_string(), location.to_string()))
         .ok_or(Fault::Refused(PageError::BadCursor))
 }
 
@@ -31,7 +32,8 @@ pub(super) fn entry_of(cursor: Option<String>) -> Result<(String, i64), Fault<Le
     let Some(cursor) = cursor else { return Ok(Default::default()) };
     cursor
         .rsplit_once('/')
-        .and_then(|(location, number)| Some((location.to_owned(), number.parse().ok()?)))
+        .and_then(|(location, number)| Some((location.parse().ok()?, number.parse().ok()?)))
+        .map(|(location, number): (Location, i64)| (location.to_string(), number))
         .ok_or(Fault::Refused(LedgerError::BadCursor))
 }
 

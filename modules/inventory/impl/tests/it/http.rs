@@ -113,6 +113,37 @@ async fn a_wrong_request_names_its_field_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_page_names_its_parameter() {
+    World::each(async |world| {
+        world.receive("A1", 1).await;
+        for (path, field) in [
+            ("/v1/stock?after=%00/main", "after"),
+            ("/v1/stock?after=A1/%00", "after"),
+            ("/v1/stock?after=A1/MAIN", "after"),
+            ("/v1/stock/A1/ledger?after=%00/1", "after"),
+            ("/v1/stock/A1/ledger?after=main/one", "after"),
+            ("/v1/reservations?after=%00", "after"),
+            ("/v1/stock?limit=0", "limit"),
+            ("/v1/stock?limit=501", "limit"),
+            ("/v1/stock?limit=-1", "limit"),
+            ("/v1/reservations?state=lost", "state"),
+        ] {
+            let (status, problem) = send(&world, get(path)).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {problem}");
+            assert_eq!(problem["errors"][0]["field"], field, "{path}: {problem}");
+        }
+        for path in ["/v1/stock/%00", "/v1/stock/%00/ledger", "/v1/reservations/%00"] {
+            let (status, problem) = send(&world, get(path)).await;
+            assert!(status.is_client_error(), "{path}: {status} {problem}");
+        }
+        for path in ["/v1/stock?limit=500", "/v1/stock?limit=1"] {
+            assert_eq!(send(&world, get(path)).await.0, StatusCode::OK, "{path}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_serves_one_request_and_only_the_operator() {
     World::each(async |world| {
         let send_receipt = async |quantity: i64| {
