@@ -26,8 +26,8 @@ pub use reservation::{
     ReservationState, Reservations, Reserve, ReserveError, Reserved, Shortage,
 };
 pub use stock::{
-    Adjust, AdjustError, AdjustLine, LINES_MAX, Level, Line, Lines, PageError, Receive, SetLowAt,
-    Stock, StockError,
+    Adjust, AdjustError, AdjustLine, LINES_MAX, LOCATIONS_SHOWN_MAX, Level, Line, Lines, PageError,
+    Receive, SetLowAt, Stock, StockError,
 };
 
 use contract::{Answer, Call, Command, Never};

@@ -9,6 +9,9 @@ use crate::{Change, Location, LowAt, Quantity, Reason, Reference, Shortage};
 /// The most lines of one command: real invoices have up to 1,114.
 pub const LINES_MAX: usize = 2000;
 
+/// The most locations that the stock of one SKU shows: bounds the answer, and no shop has as many.
+pub const LOCATIONS_SHOWN_MAX: u32 = 1000;
+
 /// The lines of one command, 1 to [`LINES_MAX`]. The same SKU and location twice is summed.
 pub type Lines<T> = Bounded<T, LINES_MAX>;
 
@@ -53,7 +56,7 @@ pub struct Stock {
     pub reserved: i64,
     /// What can be reserved, over all locations.
     pub available: i64,
-    /// Each location.
+    /// The first [`LOCATIONS_SHOWN_MAX`] locations; the list of all levels has the others.
     pub levels: Vec<Level>,
 }
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use contract::{Answer, Call, Command, Never, async_trait};
 use inventory_api::{
     Adjust, AdjustError, Audited, CommitError, Entry, Import, ImportError, Imported, Inventory,
-    Ledger, LedgerError, Level, PageError, PutBack, PutBackError, Receive, ReleaseError,
-    Reservation, ReservationError, Reservations, Reserve, ReserveError, Reserved, SetLowAt, Stock,
-    StockError,
+    LOCATIONS_SHOWN_MAX, Ledger, LedgerError, Level, PageError, PutBack, PutBackError, Receive,
+    ReleaseError, Reservation, ReservationError, Reservations, Reserve, ReserveError, Reserved,
+    SetLowAt, Stock, StockError,
 };
 use kernel_api::{Id, Page, PageRequest, Sku};
 use serde::{Serialize, de::DeserializeOwned};
@@ -68,11 +68,11 @@ impl Inventory for Service {
         let low_at_default = self.low_at_default;
         self.store
             .read(call, move |c| {
-                let levels = store::stock(c, &sku)?;
+                let (levels, totals) = store::stock(c, &sku, i64::from(LOCATIONS_SHOWN_MAX))?;
                 if levels.is_empty() {
                     return Err(Abort::Refused(StockError::UnknownSku));
                 }
-                Ok(stock_of(sku.clone(), levels, low_at_default))
+                Ok(stock_of(sku.clone(), levels, totals, low_at_default))
             })
             .await
     }
@@ -95,7 +95,7 @@ impl Inventory for Service {
         self.store
             .read(call, move |c| {
                 let rows = store::ledger(c, &wish.sku, (&after.0, after.1), i64::from(limit) + 1)?;
-                if rows.is_empty() && store::stock(c, &wish.sku)?.is_empty() {
+                if rows.is_empty() && store::stock(c, &wish.sku, 1)?.0.is_empty() {
                     return Err(Abort::Refused(LedgerError::UnknownSku));
                 }
                 Ok(Page::of(rows, limit, |e| paging::cursor_after(&e.location, e.number)))
@@ -175,9 +175,12 @@ impl Inventory for Service {
     }
 }
 
-fn stock_of(sku: Sku, levels: Vec<domain::Level>, low_at_default: i64) -> Stock {
-    let on_hand = levels.iter().map(|level| level.on_hand).sum();
-    let reserved = levels.iter().map(|level| level.reserved).sum();
+fn stock_of(
+    sku: Sku,
+    levels: Vec<domain::Level>,
+    (on_hand, reserved): (i64, i64),
+    low_at_default: i64,
+) -> Stock {
     let available = on_hand - reserved;
     let levels = levels.into_iter().map(|level| moving::shown(level, low_at_default)).collect();
     Stock { sku, on_hand, reserved, available, levels }

@@ -92,13 +92,24 @@ pub(crate) fn set_low_at(
     on!(c, |c| diesel::update(level).set(table::low_at.eq(low_at)).execute(c))
 }
 
-/// The levels of one SKU, by location.
-pub(crate) fn stock(c: &mut Connection, sku: &Sku) -> QueryResult<Vec<Level>> {
-    let rows = on!(c, |c| table::table
-        .filter(table::sku.eq(sku.as_str()))
-        .order(table::location)
-        .load(c))?;
-    levels_of(rows)
+/// The levels of one SKU, by location, at most `limit`; and what is on hand and reserved at all of its locations.
+pub(crate) fn stock(
+    c: &mut Connection,
+    sku: &Sku,
+    limit: i64,
+) -> QueryResult<(Vec<Level>, (i64, i64))> {
+    const READ: &str = "SELECT sku, location, on_hand, reserved, entries, low_at, \
+        CAST(SUM(on_hand) OVER () AS BIGINT), CAST(SUM(reserved) OVER () AS BIGINT) \
+        FROM levels WHERE sku = ";
+    let rows: Vec<(Row, (i64, i64))> = on!(c, |c| cached(
+        sql::<(Columns, (BigInt, BigInt))>(READ)
+            .bind::<Text, _>(sku.as_str())
+            .sql(" ORDER BY location LIMIT ")
+            .bind::<BigInt, _>(limit)
+    )
+    .load(c))?;
+    let totals = rows.first().map_or((0, 0), |(_, totals)| *totals);
+    Ok((levels_of(rows.into_iter().map(|(level, _)| level).collect())?, totals))
 }
 
 /// The levels after one, at most `limit`, in the order of places.

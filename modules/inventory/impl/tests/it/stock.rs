@@ -2,8 +2,8 @@
 
 use contract::Fault;
 use inventory_api::{
-    Adjust, AdjustError, AdjustLine, Change, Ledger, LedgerError, Location, LowAt, MovementKind,
-    PageError, SetLowAt, StockError,
+    Adjust, AdjustError, AdjustLine, Change, LOCATIONS_SHOWN_MAX, Ledger, LedgerError, Line,
+    Location, LowAt, MovementKind, PageError, Receive, SetLowAt, StockError,
 };
 use kernel_api::{Bounded, PageRequest};
 
@@ -20,6 +20,31 @@ fn adjust(sku: &str, change: i64) -> Adjust {
         reason: "breakage".parse().unwrap(),
         lines: Bounded::new(vec![line]).unwrap(),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sku_at_very_many_places_is_summed_whole_and_shown_in_part() {
+    World::each(async |world| {
+        let shown = usize::try_from(LOCATIONS_SHOWN_MAX).unwrap();
+        let at = |number: usize| {
+            let location = format!("shelf-{number:04}").parse().unwrap();
+            Line { location, ..line("A", 1) }
+        };
+        let receive = async |lines: Vec<Line>| {
+            let wish = Receive {
+                reference: "delivery 1".parse().unwrap(),
+                reason: "bought".parse().unwrap(),
+                lines: Bounded::new(lines).unwrap(),
+            };
+            world.inventory.receive(&command(), wish).await.unwrap();
+            world.inventory.stock(&call(), "A".parse().unwrap()).await.unwrap()
+        };
+        let stock = receive((0..shown).map(at).collect()).await;
+        assert_eq!((stock.levels.len(), stock.on_hand), (shown, 1000));
+        let stock = receive(vec![at(shown)]).await;
+        assert_eq!((stock.levels.len(), stock.on_hand), (shown, 1001));
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
