@@ -20,7 +20,7 @@ use std::sync::Arc;
 use contract::Ownership;
 use diesel_migrations::embed_migrations;
 use inventory_api::{Inventory, LowAt};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use tokio::{sync::watch, task::JoinHandle};
 
 use ::store::{Migrations, ModuleDescriptor, Store};
@@ -38,8 +38,18 @@ const MIGRATIONS: Migrations = Migrations {
 pub struct Config {
     /// From which available quantity down a SKU counts as low where it has no threshold of its own.
     pub low_at: LowAt,
-    /// How often expired reservations are looked for; how long after its end stock may stay held.
+    /// How often expired reservations are looked for; how long after its end stock may stay held. Not zero: the
+    /// sweeper would do nothing else.
+    #[serde(deserialize_with = "some_time")]
     pub sweep_every: settings::Duration,
+}
+
+fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<settings::Duration, D::Error> {
+    let time = settings::Duration::deserialize(deserializer)?;
+    if time.get().is_zero() {
+        return Err(de::Error::custom("must be more than nothing"));
+    }
+    Ok(time)
 }
 
 impl Default for Config {
@@ -85,5 +95,18 @@ impl Running {
     /// Ends the sweeper. It may be ended anywhere: a sweep under way commits or rolls back whole.
     pub async fn stop(&self) {
         self.sweeper.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn a_sweeper_that_never_rests_is_no_setting() {
+        let read = serde_json::from_str::<Config>;
+        assert!(read(r#"{ "sweep_every": "1ms" }"#).is_ok());
+        assert!(read(r#"{ "sweep_every": "0s" }"#).is_err());
+        assert_eq!(read("{}").unwrap(), Config::default());
     }
 }

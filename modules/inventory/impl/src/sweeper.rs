@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use contract::{Call, Caller, Deadline, Ownership};
+use contract::{Call, Caller, Deadline, Fault, Ownership, Reason};
 use tokio::sync::watch;
 
 use crate::service::Service;
@@ -25,7 +25,9 @@ pub(crate) async fn run(
         match service.sweep(&call).await {
             Ok(true) => continue,
             Ok(false) => {}
-            // Nothing is lost: what is due stays due until a later sweep. A module that moved just now is one reason.
+            // It will be said who owns the module now.
+            Err(Fault::NotExecuted(moved)) if moved.reason == Reason::Moved => {}
+            // Nothing is lost: what is due stays due until a later sweep.
             Err(fault) => tracing::warn!(%fault, "expired reservations were not swept"),
         }
         tokio::time::sleep(every).await;
