@@ -40,6 +40,30 @@ async fn of_64_buyers_of_the_last_unit_one_gets_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_command_asked_many_times_at_once_is_answered_once() {
+    World::each(async |world| {
+        for round in 0..20 {
+            let sku = format!("R{round}");
+            world.receive(&sku, 1).await;
+            let (wish, key) = (wish(vec![line(&sku, 1)]), Id::<()>::fresh().to_string());
+            let askers: Vec<_> = (0..8)
+                .map(|_| {
+                    let (world, wish, key) = (Arc::clone(&world), wish.clone(), key.clone());
+                    tokio::spawn(
+                        async move { world.inventory.reserve(&command_with(&key), wish).await },
+                    )
+                })
+                .collect();
+            for asker in askers {
+                assert_eq!(asker.await.unwrap().unwrap().reservation, wish.reservation);
+            }
+            assert_eq!(world.stock(&sku).await, (1, 1, 0));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn baskets_in_opposite_order_never_wait_in_a_circle() {
     World::each(async |world| {
         let skus: Vec<String> = (0..20).map(|number| format!("S{number:02}")).collect();
