@@ -6,7 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The largest quantity of one line: above any real one (the largest in the shop's data is 80,995), far below what
-/// could overflow a sum of [`LINES_MAX`](crate::LINES_MAX) lines.
+/// could overflow a sum of [`LINES_MAX`](crate::LINES_MAX) lines: it would take four thousand million such commands of
+/// one level to come near the end of 64 bits.
 pub const QUANTITY_MAX: i64 = 1_000_000;
 
 /// The longest time that stock is held: a week, for orders that wait for a bank transfer.
