@@ -92,8 +92,8 @@ impl Registry {
     }
 }
 
-/// The headers of a request that matter here.
-#[derive(Debug, Clone, Default)]
+/// The headers of a request that matter here. Not for logs: one is the peer's token.
+#[derive(Clone, Default)]
 pub struct Head {
     authorization: Option<String>,
     peer: Option<String>,
