@@ -36,9 +36,7 @@ impl Service {
         }
         let currency = currency.unwrap_or(self.config.currency);
         // The secret's hash is left out: who repeats the call may have made another secret.
-        let asked = (operator, customer, &reference, currency, &content);
-        let asked = serde_json::to_value(asked)
-            .map_err(|error| Fault::not_executed(contract::Reason::Malformed, error.to_string()))?;
+        let asked = (operator, customer, reference.clone(), currency, content.clone());
         let (lines, sum) = self.priced(command, content, currency, operator).await?;
         let id = Id::<Cart>::fresh();
         let now = self.store.clock().now();

@@ -190,10 +190,9 @@ fn import_return(
         let reference = reference.clone();
         return Ok((false, SettledReturn { note: *id, reference, settlements }));
     }
-    let skus: std::collections::BTreeSet<Sku> =
-        lines.iter().filter_map(|line| line.sku().cloned()).collect();
-    let skus: Vec<Sku> = skus.into_iter().collect();
-    let mut matched = Matched::of(tx, *customer, &skus, *currency, *at)
+    let wanted: Vec<(Sku, i64)> =
+        lines.iter().filter_map(|line| Some((line.sku()?.clone(), -line.quantity))).collect();
+    let mut matched = Matched::of(tx, *customer, &wanted, *currency, *at)
         .map_err(|abort| unfound(abort, reference))?;
     let items: Vec<_> = lines
         .iter()

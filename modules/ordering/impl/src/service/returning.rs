@@ -138,6 +138,8 @@ impl Service {
         let skus: Vec<Sku> = skus.into_iter().collect();
         let offers = offers(&*self.catalog, command, &skus).await?;
         check_offers(&wish, currency, &offers).map_err(Fault::Refused)?;
+        let wanted: Vec<_> =
+            wish.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect();
         let note = Id::<ReturnNote>::fresh();
         let runner = self.runner.clone();
         let asked = wish.clone();
@@ -145,7 +147,7 @@ impl Service {
             .store
             .command(command, "return_goods", &asked, move |tx| {
                 let at = tx.now();
-                let mut matched = Matched::of(tx, wish.customer, &skus, currency, at)?;
+                let mut matched = Matched::of(tx, wish.customer, &wanted, currency, at)?;
                 let items = matched.items(&wish, &offers, currency);
                 let accepted = matched
                     .write(tx, note, items, currency, at)
@@ -303,11 +305,12 @@ impl Unmatched {
 }
 
 impl Matched {
-    /// What this customer bought of these products up to now and has not brought back. Without a customer, nothing.
+    /// What this customer bought of these products up to a moment and has not brought back, as far as these quantities
+    /// need it. Without a customer, nothing.
     pub fn of(
         tx: &mut Tx<'_>,
         customer: Option<Id<Customer>>,
-        skus: &[Sku],
+        wanted: &[(Sku, i64)],
         currency: Currency,
         upto: Timestamp,
     ) -> Result<Self, Abort<ReturnsError>> {
@@ -316,12 +319,19 @@ impl Matched {
         if !store::customer_exists(tx.connection(), customer)? {
             return Err(Abort::Refused(ReturnsError::UnknownCustomer));
         }
+        let skus: BTreeSet<&Sku> = wanted.iter().map(|(sku, _)| sku).collect();
         if skus.is_empty() {
             return Ok(matched);
         }
-        let found = store::candidates(tx.connection(), customer, skus, upto)?;
-        // In the order of ids, so that two returns of one customer do not wait for each other in a circle.
-        let orders: BTreeSet<Id<Order>> = found.iter().map(|candidate| candidate.order).collect();
+        let found = store::candidates(tx.connection(), customer, &skus, upto)?;
+        // Only the orders that would give something are held, for the busiest customers have hundreds; in the order of
+        // ids, so that two returns of one customer do not wait for each other in a circle.
+        let mut trial = found.clone();
+        let orders: BTreeSet<Id<Order>> = wanted
+            .iter()
+            .flat_map(|(sku, quantity)| returns::take(sku, *quantity, &mut trial).0)
+            .map(|(allocation, _)| allocation.order)
+            .collect();
         for id in orders {
             if let Some(order) = hold(tx, id)?
                 && order.sale.currency == currency

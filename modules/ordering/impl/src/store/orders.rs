@@ -1,5 +1,7 @@
 //! Queries on the orders' read models.
 
+use std::collections::BTreeSet;
+
 use diesel::{
     ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, Queryable,
     RunQueryDsl,
@@ -313,12 +315,12 @@ pub(crate) fn summaries(
 pub(crate) fn candidates(
     c: &mut Connection,
     customer: Id<Customer>,
-    skus: &[Sku],
+    skus: &BTreeSet<&Sku>,
     upto: Timestamp,
 ) -> QueryResult<Vec<Candidate>> {
     type Row = (String, i64, Option<String>, i64, i64, String);
     let customer = customer.to_string();
-    let skus: Vec<&str> = skus.iter().map(Sku::as_str).collect();
+    let skus: Vec<&str> = skus.iter().map(|sku| sku.as_str()).collect();
     let rows: Vec<Row> = on!(c, |c| table::table
         .inner_join(order_line::table.on(order_line::order_id.eq(table::id)))
         .filter(table::customer.eq(&customer))

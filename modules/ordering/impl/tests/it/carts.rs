@@ -146,7 +146,7 @@ async fn a_wrong_line_is_refused_by_its_place() {
         }
         let many = vec![("A", 1); LINES_MAX + 1];
         assert_eq!(refused(&many).await, CartError::TooManyLines { limit: LINES_MAX });
-        let most = world.cart(goods(&vec![("A", QUANTITY_MAX); 2])).await;
+        let most = world.cart(goods(&[("A", QUANTITY_MAX); 2])).await;
         assert_eq!(most.lines.len(), 2);
         world.cart(goods(&vec![("A", 1); LINES_MAX])).await;
     })
