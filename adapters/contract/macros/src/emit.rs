@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Error, ItemTrait, LitStr};
+use syn::{Error, ItemTrait, LitStr, ext::IdentExt};
 
 use crate::parse::Method;
 
@@ -58,7 +58,7 @@ fn unit_name(method: &Method) -> proc_macro2::Ident {
 /// The type that stands for one method in the generic code.
 fn unit(contract: &ItemTrait, index: usize, method: &Method) -> TokenStream {
     let Method { name, context, argument_name, argument, answer, refusal, summary } = method;
-    let (unit, contract, text) = (unit_name(method), &contract.ident, name.to_string());
+    let (unit, contract, text) = (unit_name(method), &contract.ident, name.unraw().to_string());
     quote! {
         #[allow(non_camel_case_types, reason = "it is named after the method")]
         struct #unit;

@@ -2,7 +2,7 @@
 
 use syn::{
     Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemTrait, Lit, LitStr, Meta, Pat,
-    PathArguments, ReturnType, TraitItem, TraitItemFn, Type, spanned::Spanned,
+    PathArguments, ReturnType, TraitItem, TraitItemFn, Type, ext::IdentExt, spanned::Spanned,
 };
 
 /// One method of a contract.
@@ -161,7 +161,7 @@ fn argument(pattern: &Pat, found: &Type) -> Result<(String, Type), Error> {
             "a contract's argument is an owned value: it may travel",
         ));
     }
-    Ok((name.ident.to_string().trim_start_matches('_').to_owned(), found.clone()))
+    Ok((name.ident.unraw().to_string().trim_start_matches('_').to_owned(), found.clone()))
 }
 
 fn answer(output: &ReturnType, method: proc_macro2::Span) -> Result<(Type, Type), Error> {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use contract::{
-    Secret,
+    Answer, Call, Descriptor, Never, Secret,
     rpc::{self, Document, Head, REQUEST_BYTES_MAX, Registry},
 };
 use serde_json::{Value, json};
@@ -210,6 +210,20 @@ async fn a_module_that_is_not_here_has_moved() {
     let (status, answer) = peer.ask("nothing", json!([null])).await;
     assert_eq!(status, 404);
     assert_eq!(answer["error"]["data"]["not_executed"]["reason"], "moved");
+}
+
+/// Words that Rust keeps for itself.
+#[contract::contract("words")]
+trait Words: Send + Sync + 'static {
+    /// Finds what matches.
+    #[query]
+    async fn r#match(&self, call: &Call, r#type: String) -> Answer<(), Never>;
+}
+
+#[test]
+fn names_on_the_wire_are_plain() {
+    let words = Descriptor::of::<dyn Words>();
+    assert_eq!((words.methods[0].name, words.methods[0].argument), ("match", "type"));
 }
 
 #[tokio::test]
