@@ -123,7 +123,12 @@ impl RemoteBinding {
         };
         match sent {
             Ok((status, answer)) => {
-                leave.answered();
+                // A gateway that says it found nobody behind it is no answer of the module's.
+                if status.is_server_error() && answered(&answer).is_none() {
+                    leave.silent();
+                } else {
+                    leave.answered();
+                }
                 self.read::<C, M>(status, &answer)
             }
             Err(Either::Told(fault)) => {

@@ -284,6 +284,19 @@ async fn the_breaker_opens_and_a_probe_closes_it() {
 }
 
 #[tokio::test]
+async fn a_gateway_with_nobody_behind_it_opens_the_breaker() {
+    let (_service, server) = served().await;
+    server.manners.garbage.store(usize::MAX, Ordering::SeqCst);
+    let sensitive = RemoteLimits { tries_max: 1, breaker_failures: 2, ..limits() };
+    let depot = depot(&server, sensitive);
+    for number in 0..2 {
+        let lost = depot.take(&command(&format!("k{number}")), take(1)).await;
+        assert!(matches!(lost, Err(Fault::Unknown(_))), "{lost:?}");
+    }
+    assert_eq!(reason(depot.take(&command("k2"), take(1)).await), Reason::BreakerOpen);
+}
+
+#[tokio::test]
 async fn a_full_bulkhead_turns_callers_away() {
     let (service, server) = served().await;
     let narrow = RemoteLimits {
