@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use http_api::{
     Access, Ask, Json, Operation, Paging, Path, Problem, ProblemType, Reply, Routes, Tell, problems,
 };
-use kernel_api::{Id, Money, Page};
+use kernel_api::{Id, Money, Page, PageRequest};
 use payments_api::{
     Audit, AuditWanted, Balances, BalancesWanted, Capture, CaptureError, Entry, Payment,
     PaymentDetail, PaymentError, Payments, Receipt, Refund, RefundError, RefundPayment,
@@ -142,7 +142,7 @@ async fn list(
     ask: Ask,
     page: Paging,
 ) -> Result<Json<Page<Payment>>, Problem> {
-    let answer = payments.payments(&ask, page.0).await;
+    let answer = payments.payments(&ask, by_id(page)?).await;
     answer.map(Json).map_err(|fault| Problem::from_fault(fault, |never| match never {}))
 }
 
@@ -235,13 +235,22 @@ async fn entries(
     ask: Ask,
     page: Paging,
 ) -> Result<Json<Page<Entry>>, Problem> {
-    let answer = payments.entries(&ask, page.0).await;
+    let answer = payments.entries(&ask, by_id(page)?).await;
     answer.map(Json).map_err(|fault| Problem::from_fault(fault, |never| match never {}))
 }
 
 async fn audit(payments: Data<dyn Payments>, ask: Ask) -> Result<Json<Audit>, Problem> {
     let answer = payments.audit(&ask, AuditWanted::default()).await;
     answer.map(Json).map_err(|fault| Problem::from_fault(fault, |never| match never {}))
+}
+
+/// A page of a list whose cursors are ids.
+fn by_id(page: Paging) -> Result<PageRequest, Problem> {
+    let unread = |after: &String| after.parse::<Id<Payment>>().is_err();
+    match page.0.after.as_ref().filter(|after| unread(after)) {
+        Some(_) => Err(Problem::malformed("after", "must be the `next` of the page before")),
+        None => Ok(page.0),
+    }
 }
 
 fn created(answer: Result<Receipt, Problem>) -> Result<Reply<Receipt>, Problem> {

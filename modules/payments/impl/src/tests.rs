@@ -1,6 +1,7 @@
 //! The contract on real databases: SQLite always, PostgreSQL where a server is there.
 
 mod books;
+mod http;
 mod imports;
 mod keys;
 mod pending;
