@@ -89,7 +89,12 @@ impl DataDir {
             OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let lock = lock.with_context(|| format!("cannot open {}", path.display()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Use::Ours(Locked { dir: self.clone(), _lock: lock })),
+            Ok(()) => {
+                let locked = Locked { dir: self.clone(), _lock: lock };
+                // A server that was killed has left it behind: from now on it would be taken for ours.
+                locked.withdraw();
+                Ok(Use::Ours(locked))
+            }
             Err(TryLockError::WouldBlock) => match self.server()? {
                 Some(server) => Ok(Use::Theirs(server)),
                 None => bail!(
@@ -160,7 +165,7 @@ impl Locked {
 
     /// Takes back what [`Self::announce`] said.
     pub fn withdraw(&self) {
-        // A file that stays behind misleads nobody: without the lock it is not believed.
+        // Without the lock it is not believed, so one that stays behind does no harm.
         drop(std::fs::remove_file(self.dir.file(SERVER)));
     }
 

@@ -36,8 +36,11 @@ impl Reached {
     pub async fn leave(self) {
         let Self { opened, modules, operations, .. } = self;
         drop((modules, operations));
-        if let Some((shop, _locked)) = opened {
+        if let Some((shop, locked)) = opened {
             shop.stop().await;
+            drop(shop);
+            // Only now may another process open the data.
+            drop(locked);
         }
     }
 }

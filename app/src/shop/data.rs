@@ -1,19 +1,26 @@
 //! The modules' data: where it is, migrated, checked and opened.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
-use contract::Ownership;
+use contract::{Call, Caller, Deadline, Ownership};
 use events::{Readers, Retention};
 use kernel_api::Clock;
 use store::{Limits, Location, ModuleDescriptor, Store};
-use telemetry::{Health, State};
+use telemetry::{Check, Health, State};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::descriptors;
 use crate::{secrets::DeploymentSecret, settings::Settings};
 
-/// A module's data, with what runs for every module alike: positions for its events, and forgetting old rows.
+/// How often a module's database is asked whether it is there: what is away is known before a load balancer's next look.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long that may take.
+const PROBE_TIME: Duration = Duration::from_secs(3);
+
+/// A module's data, with what runs for every module alike: positions for its events, forgetting old rows, and a
+/// look at whether the database is there.
 pub struct Own {
     /// The door.
     pub store: Store,
@@ -24,13 +31,16 @@ pub struct Own {
 }
 
 impl Own {
-    fn new(store: Store, retention: Retention) -> Self {
+    fn new(store: Store, retention: Retention, check: Check) -> Self {
         let (ownership, watched) = watch::channel(Ownership::Here { epoch: store.epoch() });
         let readers = Arc::new(Readers::new());
         let forgetting =
             events::retain(store.clone(), Arc::clone(&readers), retention, watched.clone());
-        let workers =
-            vec![tokio::spawn(events::sequence(store.clone(), watched)), tokio::spawn(forgetting)];
+        let workers = vec![
+            tokio::spawn(events::sequence(store.clone(), watched)),
+            tokio::spawn(forgetting),
+            tokio::spawn(probe(store.clone(), check)),
+        ];
         Self { store, readers, ownership, workers }
     }
 
@@ -41,7 +51,7 @@ impl Own {
 }
 
 impl Own {
-    /// Ends what runs here. Both only repeat what the next start does anyway: nothing is lost by ending them anywhere.
+    /// Ends what runs here. It only repeats what the next start does anyway: nothing is lost by ending them anywhere.
     pub fn stop(&self) {
         self.workers.iter().for_each(JoinHandle::abort);
     }
@@ -50,6 +60,19 @@ impl Own {
 impl Drop for Own {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Says how the module's database stands, for as long as it runs.
+async fn probe(store: Store, check: Check) {
+    loop {
+        let module = Caller::module(store.module());
+        let call = Call::new(module, Deadline::within(PROBE_TIME));
+        check.set(match store.feed_bounds(&call).await {
+            Ok(_) => State::Ok,
+            Err(fault) => State::Failing(fault.to_string()),
+        });
+        tokio::time::sleep(PROBE_EVERY).await;
     }
 }
 
@@ -102,13 +125,13 @@ pub async fn open_stores(
     for module in descriptors().into_iter().filter(|module| here.contains(&module.name)) {
         let (name, check) = (module.name, health.check(module.name));
         let location = location(settings, secret, name)?;
-        let limits = settings.store_limits();
+        let (limits, opened) = (settings.store_limits(), check.clone());
         let task = tokio::task::spawn_blocking(move || {
             let store = open_store(&module, &location, limits)?;
-            check.set(State::Ok);
+            opened.set(State::Ok);
             anyhow::Ok(store)
         });
-        opening.push((name, task));
+        opening.push((name, check, task));
     }
     let retention = Retention {
         events: settings.feeds.keep.get(),
@@ -116,10 +139,10 @@ pub async fn open_stores(
         ..Retention::default()
     };
     let mut stores = BTreeMap::new();
-    for (name, task) in opening {
+    for (name, check, task) in opening {
         let store = task.await.map_err(|error| anyhow!("{name}: {error}"))?;
         let store = store.with_context(|| format!("cannot open the data of {name}"))?;
-        stores.insert(name, Own::new(store, retention.clone()));
+        stores.insert(name, Own::new(store, retention.clone(), check));
     }
     Ok(stores)
 }

@@ -9,6 +9,7 @@
     reason = "tests may"
 )]
 
+mod away;
 mod bad_input;
 mod carved;
 mod commands;
@@ -16,3 +17,5 @@ mod faults;
 mod history;
 mod server;
 mod shopping;
+mod storage;
+mod tls;

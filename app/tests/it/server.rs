@@ -63,6 +63,16 @@ impl Home {
         Some(home)
     }
 
+    /// The PostgreSQL server's `host:port` and the database's name, where it is reached over TCP.
+    pub fn database_address(&self) -> Option<(String, String)> {
+        let url = self.database.as_ref()?.admin_url();
+        let (_scheme, rest) = url.split_once("://")?;
+        let (authority, path) = rest.split_once('/')?;
+        let host = authority.rsplit_once('@').map_or(authority, |(_user, host)| host);
+        let database = path.split('?').next()?;
+        (!host.is_empty()).then(|| (host.to_owned(), database.to_owned()))
+    }
+
     /// Sets a variable of the program's environment.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
