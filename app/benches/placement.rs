@@ -1,2 +1,115 @@
-//! x
-fn main() {}
+//! What it costs to run modules as processes: the same checkouts at the same rate against one process with all modules
+//! and against one process per module, on one machine. Service Weaver's table (Ghemawat et al., "Towards Modern
+//! Development of Cloud Applications", HotOS '23) for us: median, 99th percentile, processor cores at the same rate;
+//! and how much each can do at most.
+//!
+//! `cargo bench -p banyan --bench placement`. The client is the replay, as carts of guests; it runs in this process, so
+//! the cores are the servers' alone, but they share the machine with it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    missing_docs,
+    reason = "a bench prints, and stops at the first surprise"
+)]
+
+mod placement {
+    pub mod orders;
+    pub mod processes;
+}
+
+use std::time::{Duration, Instant};
+
+use banyan::replay::{self, Options, Report, patience::Patience, plan::Days};
+use indicatif::ProgressBar;
+use placement::{orders, processes::Deployment};
+
+/// How long each is driven at the rate.
+const AT_RATE: Duration = Duration::from_secs(15);
+
+/// How long each is driven as fast as it can.
+const AT_MOST: Duration = Duration::from_secs(6);
+
+/// Orders that warm each up and tell how many the next run needs.
+const WARM_UP: u64 = 500;
+
+/// The part of what the slower one can do that both are driven at: busy, and no queue.
+const LOAD: f64 = 0.5;
+
+/// Orders in flight at most.
+const CONCURRENCY: u16 = 64;
+
+fn main() {
+    let one = Deployment::one_process();
+    let four = Deployment::process_per_module();
+    let both = [&one, &four];
+    for lines in [5, 23] {
+        let most = both.map(|deployment| most(deployment, lines));
+        let rate = (most.into_iter().fold(f64::INFINITY, f64::min) * LOAD).floor().max(1.0);
+        println!("checkouts of {lines} lines at {rate:.0} orders/s for {} s", AT_RATE.as_secs());
+        println!(
+            "{:<22}{:>12}{:>12}{:>12}{:>16}",
+            "", "median ms", "p99 ms", "cores", "orders/s at most"
+        );
+        let found = [0, 1].map(|which: usize| {
+            let (deployment, most) = (both.get(which).unwrap(), most.get(which).unwrap());
+            let at_rate = at_rate(deployment, lines, rate);
+            let Measured { median, p99, cores } = at_rate;
+            println!("{:<22}{median:>12.2}{p99:>12.2}{cores:>12.3}{most:>16.0}", deployment.name);
+            (at_rate, *most)
+        });
+        let [(one, one_most), (four, four_most)] = found;
+        println!(
+            "{:<22}{:>12.2}{:>12.2}{:>12.2}{:>16.2}",
+            "second over first",
+            four.median / one.median,
+            four.p99 / one.p99,
+            four.cores / one.cores,
+            four_most / one_most
+        );
+        println!();
+    }
+}
+
+/// What a deployment needed at a rate.
+struct Measured {
+    median: f64,
+    p99: f64,
+    cores: f64,
+}
+
+/// Orders per second as fast as it can.
+fn most(deployment: &Deployment, lines: u64) -> f64 {
+    let warm = traded(deployment, WARM_UP, lines, None).orders_per_second;
+    let count = (warm * AT_MOST.as_secs_f64()) as u64;
+    traded(deployment, count.max(WARM_UP), lines, None).orders_per_second
+}
+
+fn at_rate(deployment: &Deployment, lines: u64, rate: f64) -> Measured {
+    let count = (rate * AT_RATE.as_secs_f64()) as u64;
+    let (began, before) = (Instant::now(), deployment.cpu());
+    let report = traded(deployment, count, lines, Some(rate));
+    let cores = (deployment.cpu() - before).as_secs_f64() / began.elapsed().as_secs_f64();
+    let latency = report.document_latency;
+    Measured { median: latency.p50, p99: latency.p99, cores }
+}
+
+/// Trades fresh orders; every one must become an order.
+fn traded(deployment: &Deployment, count: u64, lines: u64, rate: Option<f64>) -> Report {
+    let file = orders::file(count, lines);
+    let options = Options {
+        file: file.path().to_owned(),
+        target: deployment.front().to_owned(),
+        token: deployment.token().to_owned(),
+        run: None,
+        days: Days::default(),
+        rate,
+        concurrency: CONCURRENCY,
+        patience: Patience::default(),
+    };
+    let report = replay::run(&options, &ProgressBar::hidden()).unwrap();
+    assert!(report.is_clean(), "{}", report.lines().join("\n"));
+    report
+}
