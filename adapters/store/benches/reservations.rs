@@ -277,6 +277,49 @@ async fn postgres() {
     }
 }
 
+/// Rows per second of an import, by how they are inserted.
+async fn bulk() {
+    const ROWS: usize = 20_000;
+    #[derive(Insertable, Clone)]
+    #[diesel(table_name = stock)]
+    struct Row {
+        sku: String,
+        on_hand: i64,
+        reserved: i64,
+    }
+    let rows: Vec<_> =
+        (0..ROWS).map(|n| Row { sku: format!("sku-{n}"), on_hand: 1, reserved: 0 }).collect();
+    for (store, _keep) in testing::both(&MIGRATIONS, "bench") {
+        for chunk in [1, 10, 100, 500, 1000] {
+            let rows = rows.clone();
+            let started = Instant::now();
+            store
+                .write::<_, Never>(&call(), move |tx| {
+                    on!(tx.connection(), |c| diesel::delete(stock::table).execute(c))?;
+                    for rows in rows.chunks(chunk) {
+                        match (tx.connection(), rows) {
+                            (Connection::Sqlite(c), [row]) => {
+                                cached(diesel::insert_into(stock::table).values(row)).execute(c)?
+                            }
+                            (Connection::Sqlite(c), rows) => {
+                                diesel::insert_into(stock::table).values(rows).execute(c)?
+                            }
+                            (Connection::Postgres(c), rows) => {
+                                cached(diesel::insert_into(stock::table).values(rows)).execute(c)?
+                            }
+                        };
+                    }
+                    Ok(())
+                })
+                .await
+                .unwrap();
+            let rate = ROWS as f64 / started.elapsed().as_secs_f64();
+            let database = if store.is_postgres() { "PostgreSQL" } else { "SQLite" };
+            println!("{database:<12} {chunk:>5} rows a statement: {rate:>9.0} rows/s");
+        }
+    }
+}
+
 fn main() {
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
@@ -292,6 +335,9 @@ fn main() {
         }
         if wanted("postgres") {
             postgres().await;
+        }
+        if wanted("bulk") {
+            bulk().await;
         }
     });
 }

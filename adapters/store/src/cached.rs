@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, error::Error, fmt};
 
 use diesel::{
-    QueryResult,
+    Connection, QueryResult,
     backend::Backend,
     query_builder::{AstPass, Query, QueryBuilder, QueryFragment, QueryId},
     query_dsl::RunQueryDsl,
@@ -29,6 +29,22 @@ pub fn cached<Q>(query: Q) -> Cached<Q> {
 }
 
 impl<Q> Cached<Q> {
+    /// Runs the statement; how many rows it touched. It goes before the method of the same name in `RunQueryDsl`: where
+    /// diesel itself would keep the statement, by its type (a plain INSERT on SQLite), diesel is left to do so, because
+    /// then the text is not even written.
+    pub fn execute<C>(self, c: &mut C) -> QueryResult<usize>
+    where
+        C: Connection,
+        C::Backend: Default,
+        <C::Backend as Backend>::QueryBuilder: Default,
+        Q: QueryFragment<C::Backend> + QueryId,
+    {
+        if Q::HAS_STATIC_QUERY_ID && self.query.is_safe_to_cache_prepared(&C::Backend::default())? {
+            return c.execute_returning_count(&self.query);
+        }
+        c.execute_returning_count(&self)
+    }
+
     fn sql<DB>(&self, backend: &DB) -> QueryResult<&str>
     where
         DB: Backend,

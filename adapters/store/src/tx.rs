@@ -1,7 +1,7 @@
 //! What a closure sees inside a transaction, and the ways it may end.
 
 use contract::{Event, NotExecuted, TraceContext};
-use diesel::{ExpressionMethods, QueryResult, RunQueryDsl, result::Error};
+use diesel::{ExpressionMethods, QueryResult, result::Error};
 use kernel_api::{Id, Timestamp};
 
 use crate::{Connection, cached, schema::outbox};
