@@ -11,6 +11,7 @@ mod http;
 mod schema;
 mod service;
 mod store;
+mod sweeper;
 
 pub use http::routes;
 
@@ -24,7 +25,7 @@ use kernel_api::Currency;
 use ordering_api::Ordering;
 use payments_api::Payments;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
 use ::store::{Migrations, ModuleDescriptor, Store};
 
@@ -51,6 +52,10 @@ pub struct Config {
     pub reservation_hold: HoldSeconds,
     /// How long an answer waits for a checkout or a return to come to its end; after that it says `running`.
     pub checkout_bound: settings::Duration,
+    /// How long a cart is kept that nobody buys or changes.
+    pub cart_retention: settings::Duration,
+    /// How often such carts are looked for.
+    pub sweep_every: settings::Duration,
     /// How long one call of a checkout's or a return's step may take.
     pub step_timeout: settings::Duration,
 }
@@ -62,6 +67,8 @@ impl Default for Config {
             price_hold: settings::Duration::from_secs(15 * 60),
             reservation_hold: HoldSeconds::new(15 * 60).expect("15 minutes are in the range"),
             checkout_bound: settings::Duration::from_secs(5),
+            cart_retention: settings::Duration::from_secs(30 * 24 * 3600),
+            sweep_every: settings::Duration::from_secs(3600),
             step_timeout: settings::Duration::from_secs(5),
         }
     }
@@ -94,6 +101,7 @@ pub struct Running {
     /// What others may ask of it.
     pub contract: Arc<dyn Ordering>,
     service: Arc<Service>,
+    sweeper: JoinHandle<()>,
 }
 
 /// What the module is: its name, its neighbours, its tables.
@@ -106,18 +114,22 @@ pub fn descriptor() -> ModuleDescriptor {
     }
 }
 
-/// Starts the module and what drives its sagas.
+/// Starts the module, what drives its sagas, and its sweeper.
 pub async fn start(setup: Setup) -> Running {
     let Setup { store, config, ownership, catalog, inventory, payments } = setup;
     let neighbours = Neighbours { catalog, inventory, payments };
+    let sweep_every = config.sweep_every.get();
     let service = Arc::new(Service::new(store, config, neighbours));
-    service.runner().start(ownership);
-    Running { contract: Arc::<Service>::clone(&service), service }
+    service.runner().start(ownership.clone());
+    let sweeping = sweeper::run(Arc::clone(&service), sweep_every, ownership);
+    let sweeper = tokio::spawn(sweeping);
+    Running { contract: Arc::<Service>::clone(&service), service, sweeper }
 }
 
 impl Running {
-    /// Ends what drives the sagas. What is then under way goes on after the next start, or in another process.
+    /// Ends the sweeper and what drives the sagas. What is then under way goes on after the next start, or in another process.
     pub async fn stop(&self) {
+        self.sweeper.abort();
         self.service.runner().stop(Deadline::within(STOP_WITHIN)).await;
     }
 }

@@ -15,8 +15,8 @@ pub(crate) use books::{
     Totals, adjustment_totals, flows, order_totals, put_source, return_totals, sources,
 };
 pub(crate) use carts::{
-    CartRow, begin_checkout, cart, cart_access, cart_version, insert_cart, reopen_cart,
-    replace_cart,
+    CartRow, abandoned, begin_checkout, cart, cart_access, cart_version, delete_abandoned,
+    insert_cart, reopen_cart, replace_cart,
 };
 pub(crate) use customers::{
     customer, customer_by_reference, customer_exists, customers, insert_customer,

@@ -170,12 +170,19 @@ fn catalog_priced(line: &Line) -> Option<&Sku> {
 }
 
 /// Holds a cart's prices against what the catalog offers now.
-pub(crate) fn compare(lines: &[Line], offers: &Offers) -> Result<(), CheckOutError> {
+pub(crate) fn compare(
+    lines: &[Line],
+    operator: bool,
+    offers: &Offers,
+) -> Result<(), CheckOutError> {
     for (index, line) in lines.iter().enumerate() {
         let Some(sku) = catalog_priced(line) else { continue };
         let field = || format!("lines[{index}]");
         match offers.get(sku) {
             None => {
+                return Err(CheckOutError::NotPublished { field: field(), sku: sku.clone() });
+            }
+            Some(offer) if !operator && !offer.published => {
                 return Err(CheckOutError::NotPublished { field: field(), sku: sku.clone() });
             }
             Some(offer) if offer.price != Some(line.unit_price) => {

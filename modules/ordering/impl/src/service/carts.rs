@@ -1,6 +1,6 @@
 //! Carts: opened, shown, replaced.
 
-use contract::{Answer, Call, Command, Fault};
+use contract::{Answer, Call, Command, Fault, Never};
 use diesel::result::Error;
 use kernel_api::{Currency, Id, Timestamp};
 use ordering_api::{
@@ -15,6 +15,9 @@ use crate::{
     domain::{cart, text},
     store::{self, CartRow},
 };
+
+/// How many carts one sweep forgets: bounds its transaction.
+const SWEPT_MAX: i64 = 200;
 
 impl Service {
     pub(super) async fn open(
@@ -131,6 +134,26 @@ impl Service {
             .await?;
         let priced_at = Timestamp::from_micros(priced_at);
         Ok(Cart { checkout: None, priced_at, ..shown })
+    }
+
+    /// Forgets carts that nobody has bought or changed for a long time, as many as one transaction takes; `true` when
+    /// there may be more. They are looked for on a reader: the writer only deletes.
+    pub async fn sweep(&self, call: &Call) -> Answer<bool, Never> {
+        let before = self.store.clock().now().minus(self.config.cart_retention.get());
+        let found = self.store.read(call, move |c| Ok(store::abandoned(c, before, SWEPT_MAX)?));
+        let found = found.await?;
+        let more = i64::try_from(found.len()).is_ok_and(|count| count == SWEPT_MAX);
+        if !found.is_empty() {
+            self.store
+                .write(call, move |tx| {
+                    for id in &found {
+                        store::delete_abandoned(tx.connection(), id, before)?;
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        Ok(more)
     }
 
     /// Checks a content and gives it the catalog's prices of now.

@@ -76,7 +76,7 @@ impl Service {
         row: CartRow,
     ) -> Answer<Option<Id<Checkout>>, CheckOutError> {
         let token = check(&row, wish).map_err(Fault::Refused)?;
-        self.recheck(command, &row).await?;
+        self.recheck(command, &row, wish.by == Opener::Operator).await?;
         let checkout = Id::<Checkout>::fresh();
         let total = Money::new(row.total_minor, row.currency().map_err(broken)?);
         let state = State::begin(wish.cart, total, row.goods, token);
@@ -106,7 +106,12 @@ impl Service {
     }
 
     /// Holds the cart's prices against the catalog's, once the time is over for which they were promised.
-    async fn recheck(&self, call: &Call, row: &CartRow) -> Answer<(), CheckOutError> {
+    async fn recheck(
+        &self,
+        call: &Call,
+        row: &CartRow,
+        operator: bool,
+    ) -> Answer<(), CheckOutError> {
         let priced = Timestamp::from_micros(row.priced_at);
         if self.store.clock().now().since(priced) < self.config.price_hold.get() {
             return Ok(());
@@ -114,7 +119,7 @@ impl Service {
         let currency = row.currency().map_err(broken)?;
         let lines = store::lines_from_text(&row.lines, currency).map_err(broken)?;
         let offers = offers(&*self.catalog, call, &cart::priced_skus(&lines)).await?;
-        cart::compare(&lines, &offers).map_err(Fault::Refused)
+        cart::compare(&lines, operator, &offers).map_err(Fault::Refused)
     }
 
     /// Drives the checkout until it is over or the time is.

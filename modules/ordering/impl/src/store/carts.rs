@@ -166,3 +166,30 @@ pub(crate) fn reopen_cart(
     .execute(c))?;
     Ok(changed == 1)
 }
+
+/// Carts that are in no checkout and were last priced before a moment, at most `limit`, the oldest first.
+pub(crate) fn abandoned(
+    c: &mut Connection,
+    before: Timestamp,
+    limit: i64,
+) -> QueryResult<Vec<String>> {
+    on!(c, |c| table::table
+        .filter(table::checkout.is_null())
+        .filter(table::priced_at.lt(before.micros()))
+        .order(table::id)
+        .select(table::id)
+        .limit(limit)
+        .load(c))
+}
+
+/// Forgets a cart that is still as [`abandoned`] found it.
+pub(crate) fn delete_abandoned(c: &mut Connection, id: &str, before: Timestamp) -> QueryResult<()> {
+    on!(c, |c| cached(diesel::delete(
+        table::table
+            .find(id)
+            .filter(table::checkout.is_null())
+            .filter(table::priced_at.lt(before.micros()))
+    ))
+    .execute(c))?;
+    Ok(())
+}

@@ -7,8 +7,10 @@ use ordering_api::{
     PartKind, PutCart, QUANTITY_MAX, ServiceKind,
 };
 
+use ordering_impl::Config;
+
 use crate::world::{
-    World, call, command, command_with, goods, money, new_cart, pounds, secret, service, sku,
+    World, call, command, command_with, goods, money, new_cart, pounds, secret, service, sku, until,
 };
 
 fn guests(content: Content) -> NewCart {
@@ -200,6 +202,32 @@ async fn an_overridden_price_is_kept_and_marked() {
         let marked = LineKind::Goods { sku: sku("A"), price_overridden: true };
         assert_eq!(line(1).kind, marked);
         assert_eq!(world.stock("A"), (3, 0), "two lines, one sum");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cart_that_nobody_buys_is_forgotten() {
+    let cart_retention = settings::Duration::from_millis(0);
+    let sweep_every = settings::Duration::from_millis(5);
+    let config = Config { cart_retention, sweep_every, ..Config::default() };
+    World::each_with(&config, async |world| {
+        world.sell("A", "1", 5);
+        let open = world.cart(goods(&[("A", 1)])).await.id;
+        let see = async |cart| {
+            let wish = CartWish { cart, by: Opener::Operator };
+            world.ordering.cart(&call(), wish).await
+        };
+        until("the cart is forgotten", async || see(open).await.is_err()).await;
+    })
+    .await;
+    let kept = Config { sweep_every, ..Config::default() };
+    World::each_with(&kept, async |world| {
+        world.sell("A", "1", 5);
+        let open = world.cart(goods(&[("A", 1)])).await;
+        world.bought(None, goods(&[("A", 1)])).await;
+        let wish = CartWish { cart: open.id, by: Opener::Operator };
+        assert_eq!(world.ordering.cart(&call(), wish).await.unwrap(), open);
     })
     .await;
 }

@@ -7,5 +7,6 @@ mod failures;
 mod history;
 mod http;
 mod neighbours;
+mod refusals;
 mod returns;
 mod world;
