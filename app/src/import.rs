@@ -41,6 +41,7 @@ pub async fn online_retail(
         format!("import:{}", scan.hash).parse().context("the file's hash is a caller")?;
     let steps = Steps { modules, caller, scan: &scan };
 
+    steps.refuse_overlap().await?;
     progress.set_message("products, customers, opening stock");
     let products = steps.products().await?;
     let customers = steps.customers().await?;

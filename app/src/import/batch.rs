@@ -98,7 +98,7 @@ impl Batch {
         let facts = ["online-retail", source, &document.invoice];
         match document.kind {
             Kind::Sale => {
-                let id = derived::id(&facts);
+                let id = order_id(source, &document.invoice);
                 let total = Exact::new(document.micros().unwrap_or_default(), currency).rounded();
                 if total.minor > 0 {
                     let (payment, order) = (id.cast(), id.cast());
@@ -130,6 +130,11 @@ impl Batch {
 /// A customer's id: the same from every file, since the retailer's numbers are.
 pub fn customer_id(customer: &str) -> Id<ordering_api::Customer> {
     derived::id(&["online-retail", "customer", customer])
+}
+
+/// An order's id.
+pub fn order_id(source: &str, invoice: &str) -> Id<ordering_api::Order> {
+    derived::id(&["online-retail", source, invoice])
 }
 
 fn movements(document: &Document, kind: MovementKind, sign: i64) -> impl Iterator<Item = Movement> {

@@ -6,11 +6,14 @@ use anyhow::{Context, Result, bail};
 use catalog_api::{Existing, ImportRow, Price, RowOutcome};
 use contract::{Caller, Command, IdempotencyKey};
 use inventory_api::{Change, LEDGER_IMPORT_MAX, Location, Movement, MovementKind};
-use kernel_api::{Bounded, Currency, Exact, PageRequest, Sku, Timestamp, UnitPrice};
-use ordering_api::{IMPORT_CUSTOMERS_MAX, NewCustomer, SettledReturn, SourceRecord};
+use kernel_api::{Bounded, Currency, Exact, Id, PageRequest, Sku, Timestamp, UnitPrice};
+use ordering_api::{
+    IMPORT_CUSTOMERS_MAX, NewCustomer, OrderSummary, OrdersWish, Origin, SettledReturn,
+    SourceRecord,
+};
 use payments_api::{HISTORY_RECORDS_MAX, History, HistoryRecord};
 
-use super::batch::{Batch, customer_id};
+use super::batch::{Batch, customer_id, order_id};
 use crate::{
     insist::{call, insist},
     modules::Modules,
@@ -57,6 +60,29 @@ impl Steps<'_> {
         call(&self.caller).command(key)
     }
 
+    /// Refuses a file that has invoices in common with another one that is in the books: they would count twice. The
+    /// ends of a file tell, since files of this format are stretches of time.
+    pub async fn refuse_overlap(&self) -> Result<()> {
+        let Some((first, last)) = &self.scan.sales else { return Ok(()) };
+        for invoice in [first, last] {
+            let reference = Some(invoice.clone());
+            let wish = OrdersWish { customer: None, reference, page: PageRequest::default() };
+            let ordering = &self.modules.ordering;
+            let found = insist("known orders", async || {
+                ordering.orders(&call(&self.caller), wish.clone()).await
+            })
+            .await?;
+            let ours = order_id(&self.scan.hash, invoice);
+            let other = |order: &OrderSummary| order.origin == Origin::History && order.id != ours;
+            if found.items.iter().any(other) {
+                bail!(
+                    "invoice {invoice} is in the books from another file: importing this one too would count it twice"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the file's products that are not there yet; answers how many.
     pub async fn products(&self) -> Result<u64> {
         let mut added = 0;
@@ -80,7 +106,10 @@ impl Steps<'_> {
             });
             let rows = Bounded::new(rows.collect::<Result<_>>()?)?;
             let wish = catalog_api::Import { existing: Existing::Keep, rows };
-            let command = self.command("products", number);
+            // A key of this run's own: the rows themselves change nothing the second time, and the answer of the first
+            // time would say that they did.
+            let run = Id::<()>::fresh();
+            let command = self.command(&format!("products.{run}"), number);
             let catalog = &self.modules.catalog;
             let answer =
                 insist("products", async || catalog.import(&command, wish.clone()).await).await?;

@@ -19,6 +19,8 @@ pub struct Scan {
     pub rows: u64,
     /// When its first document was made.
     pub first_at: Timestamp,
+    /// The invoices of its first and its last sale.
+    pub sales: Option<(String, String)>,
     /// Documents by kind.
     pub documents: BTreeMap<Kind, u64>,
     /// The exact sum of all documents' lines, in millionths of a pound.
@@ -47,6 +49,7 @@ pub fn scan_text(text: impl Read) -> Result<Scan, FileError> {
         hash: String::new(),
         rows: 0,
         first_at: Timestamp::default(),
+        sales: None,
         documents: BTreeMap::new(),
         net_micros: 0,
         listed_micros: 0,
@@ -70,6 +73,11 @@ pub fn scan_text(text: impl Read) -> Result<Scan, FileError> {
                 }
                 scan.balances.book(&document);
                 scan.census.count(&document);
+                if document.kind == Kind::Sale {
+                    let first = scan.sales.take().map(|(first, _)| first);
+                    let last = document.invoice;
+                    scan.sales = Some((first.unwrap_or_else(|| last.clone()), last));
+                }
             }
             Item::Listed(listed) => {
                 let micros = listed.micros.unwrap_or_default();

@@ -45,7 +45,8 @@ impl Cable {
     }
 }
 
-#[tokio::test]
+// Several threads: the cable must carry while the test waits for the server.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_goes_away_is_said_and_comes_back_by_itself() {
     let Some(mut home) = Home::new(Database::Postgres) else { return };
     let Some((server, database)) = home.database_address() else {

@@ -45,7 +45,9 @@ fn a_file_ends_in_the_books_and_a_second_run_changes_nothing() {
         assert_eq!(books["orders"]["history"], 8);
 
         let second = import(&home, &small());
-        assert_eq!(second["documents_new"], 0, "{second}");
+        for new in ["documents_new", "products_new", "customers_new"] {
+            assert_eq!(second[new], 0, "{second}");
+        }
         assert_eq!(second["opening_units_new"], 0, "{second}");
         let mut again = home.verified();
         let mut before = books.clone();
@@ -54,6 +56,28 @@ fn a_file_ends_in_the_books_and_a_second_run_changes_nothing() {
         }
         assert_eq!(again, before);
     }
+}
+
+#[test]
+fn a_year_in_two_files_is_the_same_as_in_one_and_a_row_is_never_counted_twice() {
+    let text = std::fs::read_to_string(small()).unwrap();
+    let (header, rows) = text.split_once('\n').unwrap();
+    let middle = rows.find("C700009").unwrap();
+    let (one, two) = (Home::new(Database::Sqlite).unwrap(), Home::new(Database::Sqlite).unwrap());
+    import(&one, &small());
+    for (number, part) in [&rows[..middle], &rows[middle..]].into_iter().enumerate() {
+        let path = two.data().with_file_name(format!("part-{number}.csv"));
+        std::fs::write(&path, format!("{header}\n{part}")).unwrap();
+        import(&two, path.to_str().unwrap());
+    }
+    let (one, both) = (one.verified(), two.verified());
+    assert_eq!(both["stock"], one["stock"]);
+    assert_eq!(both["orders"], one["orders"]);
+    assert_eq!(both["books"]["net"], one["books"]["net"]);
+    assert_eq!(both["payments"]["refunded"], one["payments"]["refunded"]);
+    let refused = two.run(&["import", "online-retail", &small()]);
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(error.contains("is in the books from another file"), "{error}");
 }
 
 #[test]
