@@ -143,8 +143,12 @@ async fn collect(
     Ok(body.freeze())
 }
 
-/// Reads strictly: nothing unknown, nothing after the value.
+/// Reads strictly: an object, nothing unknown in it, nothing after it.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Serde would read a struct from an array too, by the order of its fields: no client means that.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::malformed("body", "must be an object, not an array"));
+    }
     let mut unknown = Vec::new();
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_slice(body);

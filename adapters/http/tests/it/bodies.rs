@@ -19,6 +19,7 @@ async fn a_wrong_body_names_its_field() {
         (r#"{"lines":"#, "lines"),
         ("", "body"),
         ("[]", "body"),
+        (" [[]]", "body"),
         (r#"{"lines":[{"sku":"A","quantity":-1}]}"#, "lines[0].quantity"),
         (r#"{"lines":[{"sku":"A","quantity":1.5}]}"#, "lines[0].quantity"),
         (r#"{"lines":[{"sku":"A","quantity":99999999999}]}"#, "lines[0].quantity"),
