@@ -38,8 +38,9 @@ pub fn run(cli: Cli) -> Result<Verdict> {
         Command::Replay(ReplayCommand::OnlineRetail(wish)) => replay::replay(wish),
         Command::Config(wish) => config::show(&wish).map(|()| Verdict::Well),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "banyan", &mut std::io::stdout());
-            Ok(Verdict::Well)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "banyan", &mut script);
+            tables::say(String::from_utf8_lossy(&script)).map(|()| Verdict::Well)
         }
         command => tokio::runtime::Builder::new_multi_thread()
             .worker_threads(BACKGROUND_THREADS)

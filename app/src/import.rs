@@ -5,6 +5,7 @@
 //! so that each step has its effect once, however often and from wherever the import is started again.
 
 mod batch;
+mod opening;
 mod report;
 mod steps;
 

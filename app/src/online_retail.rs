@@ -21,7 +21,7 @@ use source::Source;
 
 /// The documents of a file, in the order of their first rows, and the rows that can be no part of one.
 ///
-/// Memory is bounded by the invoices that are open at once (a few) plus eight bytes for each closed one.
+/// Memory is bounded by the invoices that are open at once (a few) plus the number of each closed one.
 pub struct Documents<R: std::io::Read> {
     rows: row::Rows<R>,
     grouping: Grouping,

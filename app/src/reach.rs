@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use contract::{Client, Keyring, Remote, RemoteLimits};
 use telemetry::Health;
 
@@ -45,8 +45,20 @@ impl Reached {
     }
 }
 
-/// Reaches the shop of these settings.
+/// Reaches the shop of these settings, which must be there: a mistyped directory is no new shop.
 pub async fn reach(settings: &Settings) -> Result<Reached> {
+    let data = settings.data_dir();
+    let path = data.path();
+    ensure!(
+        path.is_dir(),
+        "there is no shop in {}: name its directory with --data",
+        path.display()
+    );
+    reach_or_make(settings).await
+}
+
+/// Reaches the shop of these settings; one that is not there yet is made.
+pub async fn reach_or_make(settings: &Settings) -> Result<Reached> {
     match settings.data_dir().claim()? {
         Use::Ours(locked) => open(settings, locked).await,
         Use::Theirs(server) => ask(settings, server),

@@ -9,14 +9,14 @@ use super::tables::{json, say};
 use crate::{
     cli::{Format, ImportArgs},
     import,
-    reach::reach,
+    reach::reach_or_make,
     settings::Settings,
 };
 
 /// Loads a file as history.
 pub async fn import(args: &ImportArgs) -> Result<()> {
     let settings = Settings::of(&args.place)?.config;
-    let reached = reach(&settings).await?;
+    let reached = reach_or_make(&settings).await?;
     let progress = bar();
     let done = import::online_retail(&reached.modules, &args.file, &progress).await;
     progress.finish_and_clear();

@@ -12,15 +12,6 @@ pub fn id<Of>(facts: &[&str]) -> Id<Of> {
     Id::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
-/// A secret-looking text of these facts and `salt`, 128 bits as hex: what opens a guest's cart. Derived, so that a
-/// client that was killed opens the same cart again; unguessable as long as `salt` is.
-pub fn secret(salt: &[u8], facts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(salt);
-    hasher.update(hash(facts));
-    hex(&hasher.finalize()).chars().take(32).collect()
-}
-
 /// The bytes as lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;

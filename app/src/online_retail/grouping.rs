@@ -16,7 +16,7 @@ const OPEN_MICROS: i64 = OPEN_MINUTES * 60 * 1_000_000;
 pub struct Grouping {
     open: BTreeMap<u64, Vec<Row>>,
     by_invoice: HashMap<String, u64>,
-    /// Hashes of what was closed, to tell a late row from a new invoice.
+    /// The numbers of what was closed, to tell a late row from a new invoice.
     closed: HashSet<String>,
     next: u64,
     latest: Timestamp,

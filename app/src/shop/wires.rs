@@ -48,9 +48,10 @@ impl<'a> Wires<'a> {
 
     /// A module that runs here: other processes may call it.
     pub fn here<C: Contract + ?Sized>(&self, own: &Own, service: Arc<C>) -> Arc<Switch<C>> {
-        let called = contract::local(Arc::clone(&service), self.graph.edge("rpc", C::MODULE));
-        self.registry.insert(contract::dispatcher(called));
-        Switch::new(own.store.epoch(), service)
+        let switch = Switch::new(own.store.epoch(), service);
+        // Through the gate as well: what other processes ask must stop there, too, when the module moves.
+        self.registry.insert(contract::dispatcher(self.binding(&switch, "rpc")));
+        switch
     }
 
     /// A module that runs elsewhere.

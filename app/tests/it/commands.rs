@@ -16,6 +16,7 @@ fn a_wrong_use_is_2_and_a_failure_is_1_with_one_line() {
         (&["up", "--config", "missing.toml"][..], "missing.toml"),
         (&["serve", "--modules", "bakery"][..], "there is no module `bakery`"),
         (&["restore", "nowhere"][..], "nowhere"),
+        (&["verify"][..], "there is no shop in"),
     ] {
         let output = home.run(arguments);
         let error = String::from_utf8(output.stderr).unwrap();

@@ -65,7 +65,8 @@ fn a_year_in_two_files_is_the_same_as_in_one_and_a_row_is_never_counted_twice() 
     let middle = rows.find("C700009").unwrap();
     let (one, two) = (Home::new(Database::Sqlite).unwrap(), Home::new(Database::Sqlite).unwrap());
     import(&one, &small());
-    for (number, part) in [&rows[..middle], &rows[middle..]].into_iter().enumerate() {
+    let (before, after) = rows.split_at(middle);
+    for (number, part) in [before, after].into_iter().enumerate() {
         let path = two.data().with_file_name(format!("part-{number}.csv"));
         std::fs::write(&path, format!("{header}\n{part}")).unwrap();
         import(&two, path.to_str().unwrap());
