@@ -5,6 +5,7 @@
 //! SHA-256 of all bytes before it. A backup is one consistent moment, taken while the module serves.
 
 mod dump;
+mod file;
 mod load;
 
 use std::path::PathBuf;

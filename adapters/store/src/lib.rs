@@ -19,6 +19,7 @@ mod group;
 mod idempotency;
 mod inspect;
 pub mod limits;
+mod location;
 mod migrations;
 mod module;
 mod outbox;
@@ -42,11 +43,12 @@ pub use connection::Connection;
 pub use fence::{FenceHolds, fence_holds};
 pub use idempotency::ANSWERS_KEPT;
 pub use limits::Limits;
+pub use location::{Location, OpenError};
 pub use migrations::{MigrateError, Migrations, migrate, pending, revert_last};
 pub use module::ModuleDescriptor;
 pub use outbox::FeedPage;
 pub use provision::{module_location, provision};
-pub use store::{Location, OpenError, Store};
+pub use store::Store;
 pub use tx::{Abort, Tx};
 
 /// Embeds a folder of migrations; the path is relative to the crate's `Cargo.toml`.

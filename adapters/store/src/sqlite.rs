@@ -8,7 +8,8 @@ use std::{
 };
 
 use diesel::{
-    Connection as _, QueryResult, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
+    Connection as _, QueryResult, RunQueryDsl, SqliteConnection,
+    connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
 };
 
 use crate::{
@@ -93,6 +94,15 @@ fn explain(error: &diesel::result::Error) -> String {
     format!("{what} ({error})")
 }
 
+/// Opens the file for a reader, which cannot write: only the writer's connection is behind the fence.
+pub(crate) fn open_reader(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let mut connection = open(path)?;
+    connection
+        .batch_execute("PRAGMA query_only = ON")
+        .map_err(|error| OpenError::File { path: path.to_owned(), what: explain(&error) })?;
+    Ok(connection)
+}
+
 /// A reader thread.
 pub(crate) fn read(shared: &Arc<Shared>, connection: SqliteConnection) {
     let mut connection = Connection::Sqlite(connection);
@@ -103,7 +113,7 @@ pub(crate) fn read(shared: &Arc<Shared>, connection: SqliteConnection) {
         let ran = if job.kind() == Kind::Snapshot {
             snapshot(shared, &mut connection, &mut *job)
         } else {
-            job.run(&mut shared.tx(&mut connection, job.trace()))
+            job_alone(shared, &mut connection, &mut *job)
         };
         job.end(match ran {
             Ran::Done | Ran::Refused => End::Stands,
@@ -114,14 +124,20 @@ pub(crate) fn read(shared: &Arc<Shared>, connection: SqliteConnection) {
 }
 
 fn snapshot(shared: &Shared, connection: &mut Connection, job: &mut dyn Job) -> Ran {
-    if let Err(error) = statement(connection, "BEGIN") {
+    let Connection::Sqlite(c) = &mut *connection else { return job_alone(shared, connection, job) };
+    if let Err(error) = AnsiTransactionManager::begin_transaction_sql(c, "BEGIN") {
         return Ran::Failed(error);
     }
-    let ran = job.run(&mut shared.tx(connection, job.trace()));
-    match statement(connection, "ROLLBACK") {
+    let ran = job_alone(shared, connection, job);
+    let Connection::Sqlite(c) = connection else { return ran };
+    match AnsiTransactionManager::rollback_transaction(c) {
         Ok(()) => ran,
         Err(error) => Ran::Failed(error),
     }
+}
+
+fn job_alone(shared: &Shared, connection: &mut Connection, job: &mut dyn Job) -> Ran {
+    job.run(&mut shared.tx(connection, job.trace()))
 }
 
 /// Runs a statement that begins or ends something, kept prepared.

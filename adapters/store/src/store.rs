@@ -1,8 +1,9 @@
 //! The door to one module's data.
 
+mod feed;
+
 use std::{
-    fmt,
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,15 +12,15 @@ use std::{
 };
 
 use contract::{Answer, Call, Command, Never};
-use diesel::{ConnectionError, QueryResult};
-use kernel_api::{Clock, Timestamp};
+use diesel::QueryResult;
+use kernel_api::Clock;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
 use crate::{
-    Abort, Connection, FeedPage, Limits, Tx, fault, fence, group, idempotency,
+    Abort, Connection, Limits, Location, OpenError, Tx, fence, group,
     idempotency::Slot,
-    inspect, outbox,
+    inspect,
     postgres::Worker,
     queue::Queue,
     server::Server,
@@ -28,67 +29,6 @@ use crate::{
     task::{Kind, submit},
     tx::Stop,
 };
-
-/// Where a module's data is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Location {
-    /// A file of its own.
-    Sqlite {
-        /// The file; `-wal` and `-shm` files stand beside it while it is open.
-        path: PathBuf,
-    },
-    /// A schema and a role of its own on a PostgreSQL server.
-    Postgres {
-        /// The URL with the module's role, as libpq reads it: `sslmode`, `sslrootcert` and the rest pass through.
-        url: String,
-    },
-}
-
-impl fmt::Debug for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite { path } => write!(f, "{}", path.display()),
-            // The URL holds a password.
-            Self::Postgres { .. } => f.write_str("postgres://…"),
-        }
-    }
-}
-
-/// A database that cannot be opened: one line that says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// The SQLite file.
-    #[error("{}: {what}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The PostgreSQL server.
-    #[error("PostgreSQL: {0}")]
-    Server(String),
-    /// The tables are not there.
-    #[error("the tables of {0} are missing: run `banyan migrate`")]
-    NotMigrated(String),
-    /// The catalog ties the data to something outside the module.
-    #[error("the data of {module} is not its own: {findings}")]
-    NotAlone {
-        /// The module.
-        module: String,
-        /// What was found.
-        findings: String,
-    },
-    /// A thread cannot be started.
-    #[error("cannot start a database thread: {0}")]
-    Thread(String),
-}
-
-impl OpenError {
-    pub(crate) fn server(error: &ConnectionError) -> Self {
-        Self::Server(fault::connection(error))
-    }
-}
 
 /// The door to one module's data. Clones share it; the last one closes it, after what waits in the queues has run.
 #[derive(Clone)]
@@ -310,92 +250,15 @@ impl Store {
     pub fn adopt(&self, epoch: u64) {
         self.inner.shared.epoch.store(epoch, Ordering::Relaxed);
     }
-
-    /// Changes whenever the feed may have grown by a commit of this process. Other processes' commits do not show
-    /// here: whoever waits for them also looks from time to time.
-    pub fn committed(&self) -> watch::Receiver<u64> {
-        self.inner.shared.fed.subscribe()
-    }
-
-    /// Changes whenever a commit of this process left events that may wait for [`sequence`](Self::sequence).
-    pub fn emitted(&self) -> watch::Receiver<u64> {
-        self.inner.shared.told.subscribe()
-    }
-
-    /// Do events need [`sequence`](Self::sequence) before the feed shows them? Only on PostgreSQL.
-    pub fn needs_sequencer(&self) -> bool {
-        self.inner.shared.sequenced
-    }
-
-    /// Gives positions to at most `limit` events whose transactions have committed; how many it gave. One process at a
-    /// time does it (a lease row), and any may.
-    pub async fn sequence(&self, call: &Call, limit: u32) -> Answer<u64, Never> {
-        if !self.needs_sequencer() {
-            return Ok(0);
-        }
-        let given =
-            self.write(call, move |tx| Ok(outbox::sequence(tx.connection(), limit)?)).await?;
-        if given > 0 {
-            self.inner.shared.fed.send_modify(|count| *count += 1);
-        }
-        Ok(given)
-    }
-
-    /// The events after a position, at most `limit` and at most
-    /// [`FEED_PAGE_MAX`](crate::limits::FEED_PAGE_MAX).
-    pub async fn feed(&self, call: &Call, after: u64, limit: u32) -> Answer<FeedPage, Never> {
-        let source = self.inner.shared.module.clone();
-        self.read(call, move |c| Ok(outbox::read(c, &source, after, limit)?)).await
-    }
-
-    /// The newest and the oldest position of the feed, zero where nothing was ever told.
-    pub async fn feed_bounds(&self, call: &Call) -> Answer<(u64, u64), Never> {
-        self.read(call, |c| Ok(outbox::bounds(c)?)).await
-    }
-
-    /// Forgets events told before `before` whose position is at most `upto` (what every reader has read), at most
-    /// `limit`, never the newest; how many.
-    pub async fn prune_feed(
-        &self,
-        call: &Call,
-        before: Timestamp,
-        upto: u64,
-        limit: u32,
-    ) -> Answer<usize, Never> {
-        self.write(call, move |tx| {
-            Ok(outbox::prune(tx.connection(), before.micros(), upto, i64::from(limit))?)
-        })
-        .await
-    }
-
-    /// Forgets answers kept before `before`, at most `limit`; how many. Keep them for
-    /// [`ANSWERS_KEPT`](crate::ANSWERS_KEPT) at least.
-    pub async fn prune_answers(
-        &self,
-        call: &Call,
-        before: Timestamp,
-        limit: u32,
-    ) -> Answer<usize, Never> {
-        let places = self
-            .read(call, move |c| Ok(idempotency::old(c, before.micros(), i64::from(limit))?))
-            .await?;
-        if places.is_empty() {
-            return Ok(0);
-        }
-        self.write(call, move |tx| Ok(idempotency::forget(tx.connection(), &places)?)).await
-    }
 }
 
-fn open_sqlite(
-    shared: &Arc<Shared>,
-    path: &std::path::Path,
-) -> Result<Vec<JoinHandle<()>>, OpenError> {
+fn open_sqlite(shared: &Arc<Shared>, path: &Path) -> Result<Vec<JoinHandle<()>>, OpenError> {
     let writer = sqlite::open(path)?;
     let mut writer = Connection::Sqlite(writer);
     prepare(shared, &mut writer)?;
     let mut threads = Vec::new();
     for number in 0..shared.limits.readers {
-        let reader = sqlite::open(path)?;
+        let reader = sqlite::open_reader(path)?;
         let shared = Arc::clone(shared);
         threads.push(start(format!("{}-read-{number}", shared.module), move || {
             sqlite::read(&shared, reader);

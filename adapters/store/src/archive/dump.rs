@@ -178,7 +178,7 @@ impl Sink<'_> {
     }
 
     fn close(mut self, module: &str, tables: usize, rows: u64) -> Result<Archived, ArchiveError> {
-        let sha256 = super::load::hex(&self.hash.clone().finalize());
+        let sha256 = super::file::hex(&self.hash.clone().finalize());
         self.json(&Footer { rows, sha256: sha256.clone() })?;
         self.out.flush().map_err(self.file)?;
         self.out.get_ref().sync_all().map_err(self.file)?;

@@ -2,16 +2,15 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU32, Ordering},
-        mpsc,
     },
     time::Duration,
 };
 
-use contract::{Call, Caller, Deadline, Fault, Never, Reason};
+use contract::{Call, Caller, Fault, Never, Reason};
 use diesel::{prelude::*, sql_types::Text};
-use store::{Abort, Limits, Location, Store, cached, fence_holds, migrate, on, testing};
+use store::{Abort, Location, Store, cached, fence_holds, on, testing};
 
 use crate::shop::{MIGRATIONS, Refusal, call, command, receive, reservation, reserve, stock};
 
@@ -226,117 +225,6 @@ async fn a_closure_that_goes_on_after_an_error_is_not_told_that_it_committed() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_passed_is_certain_to_have_had_no_effect() {
-    for (store, _keep) in testing::both(&MIGRATIONS, "shop") {
-        stocked(&store, "lamp", 10).await;
-        let late = Call::new(Caller::module("test"), Deadline::within(Duration::ZERO));
-        let answer = store.write(&late, |tx| reserve(tx, "lamp", 1)).await;
-        assert_eq!(reason(answer), Reason::DeadlinePassed);
-        assert_eq!(reserved(&store, "lamp").await, (0, 0));
-    }
-}
-
-/// Holds the only thread of a store, so that what follows has to queue.
-struct Held {
-    release: mpsc::Sender<()>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Held {
-    async fn new(store: &Store) -> Self {
-        let (release, wait) = mpsc::channel();
-        let wait = Mutex::new(wait);
-        let (tell, begun) = tokio::sync::oneshot::channel();
-        let tell = Mutex::new(Some(tell));
-        let store = store.clone();
-        let task = tokio::spawn(async move {
-            store
-                .write::<_, Never>(&call(), move |_tx| {
-                    if let Some(tell) = tell.lock().unwrap().take() {
-                        tell.send(()).unwrap();
-                    }
-                    wait.lock().unwrap().recv().unwrap();
-                    Ok(())
-                })
-                .await
-                .unwrap();
-        });
-        begun.await.unwrap();
-        Self { release, task }
-    }
-
-    async fn end(self) {
-        self.release.send(()).unwrap();
-        self.task.await.unwrap();
-    }
-}
-
-fn narrow(directory: &tempfile::TempDir) -> Store {
-    let location = Location::Sqlite { path: directory.path().join("shop.db") };
-    migrate("shop", &location, &MIGRATIONS).unwrap();
-    let limits = Limits { queue_jobs_max: 2, ..Limits::default() };
-    Store::open("shop", &location, limits, kernel_api::Clock::system()).unwrap()
-}
-
-#[tokio::test]
-async fn a_full_queue_says_so_at_once_and_when_to_come_back() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = narrow(&directory);
-    stocked(&store, "lamp", 10).await;
-    let held = Held::new(&store).await;
-    let queued: Vec<_> = (0..2)
-        .map(|_| {
-            let store = store.clone();
-            tokio::spawn(async move { store.write(&call(), |tx| reserve(tx, "lamp", 1)).await })
-        })
-        .collect();
-    while store.waiting().1 < 2 {
-        tokio::task::yield_now().await;
-    }
-    let Err(Fault::NotExecuted(full)) = store.write(&call(), |tx| reserve(tx, "lamp", 1)).await
-    else {
-        panic!("the queue holds two")
-    };
-    assert_eq!(full.reason, Reason::Overloaded);
-    assert!(full.retry_after.is_some());
-    held.end().await;
-    for one in queued {
-        one.await.unwrap().unwrap();
-    }
-    assert_eq!(reserved(&store, "lamp").await, (2, 2));
-}
-
-#[tokio::test]
-async fn a_deadline_that_passes_in_the_queue_leaves_no_effect_and_one_under_way_is_unknown() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = narrow(&directory);
-    stocked(&store, "lamp", 10).await;
-    let held = Held::new(&store).await;
-    let soon = Call::new(Caller::module("test"), Deadline::within(Duration::from_millis(20)));
-    let answer = store.write(&soon, |tx| reserve(tx, "lamp", 1)).await;
-    assert_eq!(reason(answer), Reason::DeadlinePassed);
-    held.end().await;
-    assert_eq!(reserved(&store, "lamp").await, (0, 0));
-
-    let (release, wait) = mpsc::channel::<()>();
-    let wait = Mutex::new(wait);
-    let soon = Call::new(Caller::module("test"), Deadline::within(Duration::from_millis(20)));
-    let answer = store
-        .write(&soon, move |tx| {
-            let id = reserve(tx, "lamp", 1)?;
-            // Ends when the test, which has its answer by then, drops the other end.
-            assert!(wait.lock().unwrap().recv().is_err());
-            Ok(id)
-        })
-        .await;
-    assert!(matches!(answer, Err(Fault::Unknown(_))), "{answer:?}");
-    drop(release);
-    // The next write waits for it, and then its effect shows.
-    stocked(&store, "chair", 1).await;
-    assert_eq!(reserved(&store, "lamp").await, (1, 1));
-}
-
-#[tokio::test]
 async fn a_process_that_lost_the_module_cannot_write() {
     for (store, _keep) in testing::both(&MIGRATIONS, "shop") {
         stocked(&store, "lamp", 10).await;
@@ -448,5 +336,20 @@ async fn transactions_that_collide_run_again() {
     let (one, two) = (go("a", "b"), go("b", "a"));
     one.await.unwrap().unwrap();
     two.await.unwrap().unwrap();
-    assert_eq!(runs.load(Ordering::SeqCst), 3);
+    // One was killed and ran again; on a busy machine they may even have met twice.
+    assert!(runs.load(Ordering::SeqCst) > 2);
+}
+
+#[tokio::test]
+async fn a_read_cannot_write_past_the_fence() {
+    let (store, _keep) = testing::sqlite(&MIGRATIONS);
+    stocked(&store, "lamp", 1).await;
+    let answer = store
+        .read::<_, Never>(&call(), |c| {
+            let taken = diesel::update(stock::table).set(stock::reserved.eq(1));
+            Ok(on!(c, |c| taken.execute(c))?)
+        })
+        .await;
+    assert_eq!(reason(answer), Reason::Unavailable);
+    assert_eq!(reserved(&store, "lamp").await, (0, 0));
 }

@@ -17,3 +17,4 @@ mod feed;
 mod migrations;
 mod prepared;
 mod shop;
+mod waiting;
