@@ -3,6 +3,7 @@
 pub(crate) mod cart;
 pub(crate) mod checkout;
 pub(crate) mod order;
+pub(crate) mod return_wish;
 pub(crate) mod returns;
 pub(crate) mod settlement;
 pub(crate) mod sum;

@@ -12,7 +12,8 @@ use ::store::{Abort, Tx};
 
 use super::{
     Service,
-    returning::{Matched, Unmatched, goods_of, note_row},
+    matching::{Matched, Unmatched},
+    returning::{goods_of, note_row},
     settling::refunded,
     writing::record,
 };
