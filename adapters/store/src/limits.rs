@@ -13,7 +13,8 @@ pub struct Limits {
     pub group_max: usize,
     /// Reader threads on SQLite: reads do not block each other, and more threads than cores gain nothing.
     pub readers: usize,
-    /// Connections to PostgreSQL. A server's default allows 100 for all modules and processes.
+    /// Connections to PostgreSQL, made when there is work for them. A server's default allows 100 for all: with eight,
+    /// two processes of four modules fit, and a connection more than its cores can serve gains nothing.
     pub connections: usize,
     /// How long one statement may run on PostgreSQL before the server ends it: longer than any query of a shop,
     /// shorter than a caller's patience.
@@ -28,7 +29,7 @@ impl Default for Limits {
             queue_jobs_max: 1024,
             group_max: 256,
             readers: 2,
-            connections: 16,
+            connections: 8,
             statement_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(2),
         }
