@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::tables::{json, say};
@@ -16,9 +16,12 @@ use crate::{
 /// Loads a file as history.
 pub async fn import(args: &ImportArgs) -> Result<()> {
     let settings = Settings::of(&args.place)?.config;
+    // Before anything is made: a mistyped file makes no shop.
+    let file = &args.file;
+    std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     let reached = reach_or_make(&settings).await?;
     let progress = bar();
-    let done = import::online_retail(&reached.modules, &args.file, &progress).await;
+    let done = import::online_retail(&reached.modules, file, &progress).await;
     progress.finish_and_clear();
     reached.leave().await;
     let report = done?;
