@@ -25,7 +25,7 @@ use diesel::{
 use crate::{
     Connection, OpenError, fault,
     fault::Trouble,
-    server::Server,
+    server::{Seat, Server},
     shared::Shared,
     task::{End, Job, Kind, Ran},
 };
@@ -36,14 +36,23 @@ const RUNS_MAX: u32 = 6;
 /// The pause before the second run; it doubles.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// How long a thread that got no connection leaves the work to those that have one.
+const PAUSE_WITHOUT_CONNECTION: Duration = Duration::from_millis(100);
+
 /// One thread's side of the server.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     server: Arc<Server>,
-    connection: Option<Connection>,
+    connection: Option<Seated>,
     /// Set when a statement fails, so that a closure that went on after an error is found out: PostgreSQL answers its
     /// COMMIT with a silent ROLLBACK.
     slipped: Arc<AtomicBool>,
+}
+
+/// A connection, counted for as long as it is held.
+struct Seated {
+    connection: Connection,
+    _seat: Seat,
 }
 
 /// How one try of a job went.
@@ -64,10 +73,22 @@ impl Worker {
     pub fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         while let Some(mut job) = shared.writes.take() {
-            if job.begin() {
+            if let Err(away) = self.connect() {
+                self.without_connection(job, away);
+            } else if job.begin() {
                 let end = self.job(&mut *job);
                 job.end(end);
             }
+        }
+    }
+
+    /// A server with no room for one more connection is not away: then the threads that have one do the work.
+    fn without_connection(&self, job: Box<dyn Job>, away: NotExecuted) {
+        if self.server.seats_taken() {
+            self.shared.writes.put_back(job);
+            thread::sleep(PAUSE_WITHOUT_CONNECTION);
+        } else if job.begin() {
+            job.end(End::NotExecuted(away));
         }
     }
 
@@ -116,13 +137,16 @@ impl Worker {
                     slipped.store(true, Ordering::Relaxed);
                 }
             });
-            self.connection = Some(Connection::Postgres(connection));
+            self.connection = Some(Seated {
+                connection: Connection::Postgres(connection),
+                _seat: Seat::take(&self.server),
+            });
         }
         Ok(())
     }
 
     fn raw(&mut self) -> Option<&mut PgConnection> {
-        match &mut self.connection {
+        match self.connection.as_mut().map(|seated| &mut seated.connection) {
             Some(Connection::Postgres(c)) => Some(c),
             Some(Connection::Sqlite(_)) | None => None,
         }
@@ -149,7 +173,7 @@ impl Worker {
 
     /// Runs the closure on the connection as it is; did it emit?
     fn closure(&mut self, job: &mut dyn Job) -> (Ran, bool) {
-        let Some(connection) = &mut self.connection else {
+        let Some(Seated { connection, .. }) = &mut self.connection else {
             return (Ran::Failed(Error::BrokenTransactionManager), false);
         };
         let mut tx = self.shared.tx(connection, job.trace());
@@ -197,7 +221,9 @@ impl Worker {
         if !rolled_back {
             return Err(Tried::Stale(error));
         }
-        let Some(connection) = &mut self.connection else { return Err(Tried::Stale(error)) };
+        let Some(Seated { connection, .. }) = &mut self.connection else {
+            return Err(Tried::Stale(error));
+        };
         Err(match crate::fence::epoch(connection) {
             Ok(epoch) => match self.shared.fenced(epoch) {
                 Err(moved) => Tried::End(End::NotExecuted(moved)),

@@ -56,6 +56,12 @@ impl<J> Queue<J> {
         Ok(())
     }
 
+    /// Puts a job that was taken back to the front, for another thread.
+    pub fn put_back(&self, job: J) {
+        self.state().jobs.push_front(job);
+        self.filled.notify_one();
+    }
+
     /// Takes the oldest job, waiting for one; `None` once the queue is closed and empty.
     pub fn take(&self) -> Option<J> {
         let mut state = self.state();

@@ -1,7 +1,10 @@
 //! What the threads of one store know together about their PostgreSQL server: is it there, and when to try again.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,6 +31,24 @@ pub(crate) struct Server {
     url: String,
     settings: String,
     away: Mutex<Option<Away>>,
+    /// How many threads hold a connection, dead ones that nobody has tried yet among them.
+    seats: AtomicUsize,
+}
+
+/// One thread's place at the server: counted from its making to its end.
+pub(crate) struct Seat(Arc<Server>);
+
+impl Seat {
+    pub fn take(server: &Arc<Server>) -> Self {
+        server.seats.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(server))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seats.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The server did not let us in.
@@ -56,7 +77,12 @@ impl Server {
                 ("tcp_user_timeout", TCP_USER_TIMEOUT.as_millis().to_string()),
             ],
         );
-        Self { url, settings, away: Mutex::new(None) }
+        Self { url, settings, away: Mutex::new(None), seats: AtomicUsize::new(0) }
+    }
+
+    /// Do other threads hold connections?
+    pub fn seats_taken(&self) -> bool {
+        self.seats.load(Ordering::Relaxed) > 0
     }
 
     fn away(&self) -> MutexGuard<'_, Option<Away>> {

@@ -200,7 +200,8 @@ struct Wire {
 }
 
 impl Wire {
-    fn to(server: &'static str) -> Self {
+    fn to(server: &str) -> Self {
+        let server = server.to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let cut = Arc::new(AtomicBool::new(false));
@@ -211,7 +212,7 @@ impl Wire {
                 if is_cut.load(Ordering::SeqCst) {
                     continue;
                 }
-                let server = TcpStream::connect(server).unwrap();
+                let server = TcpStream::connect(&server).unwrap();
                 for (from, to, watched) in [
                     (client.try_clone().unwrap(), server.try_clone().unwrap(), true),
                     (server, client, false),
@@ -266,11 +267,17 @@ fn pass(
     drop(to.shutdown(std::net::Shutdown::Both));
 }
 
+/// Where a URL `postgres://user:password@host:port/database` leads.
+fn host_and_port(url: &str) -> &str {
+    let (_, place) = url.split_once('@').unwrap();
+    place.split(['/', '?']).next().unwrap()
+}
+
 /// A store that reaches its server over a wire.
 fn over(wire: &Wire, location: &Location) -> Store {
     let Location::Postgres { url } = location else { panic!("on PostgreSQL") };
     // In the clear, so that the wire can read what passes.
-    let url = url.replace("127.0.0.1:5432", &format!("127.0.0.1:{}", wire.port));
+    let url = url.replace(host_and_port(url), &format!("127.0.0.1:{}", wire.port));
     let url = format!("{url}?sslmode=disable");
     let limits = Limits { connections: 4, ..Limits::default() };
     Store::open("shop", &Location::Postgres { url }, limits, Clock::system()).unwrap()
@@ -279,10 +286,7 @@ fn over(wire: &Wire, location: &Location) -> Store {
 fn wired() -> Option<(Store, Wire, Store, testing::Private)> {
     let (direct, keep) = testing::postgres(&MIGRATIONS, "shop")?;
     let Location::Postgres { url } = direct.location() else { panic!("on PostgreSQL") };
-    if !url.contains("127.0.0.1:5432") {
-        return None;
-    }
-    let wire = Wire::to("127.0.0.1:5432");
+    let wire = Wire::to(host_and_port(url));
     let store = over(&wire, direct.location());
     Some((store, wire, direct, keep))
 }

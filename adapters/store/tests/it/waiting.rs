@@ -6,6 +6,7 @@ use std::{
 };
 
 use contract::{Call, Caller, Deadline, Fault, Never, Reason};
+use diesel::{Connection as _, PgConnection, RunQueryDsl};
 use store::{Limits, Location, Store, migrate, testing};
 
 use crate::{
@@ -122,4 +123,34 @@ async fn a_deadline_that_passes_in_the_queue_leaves_no_effect_and_one_under_way_
     // The next write waits for it, and then its effect shows.
     stocked(&store, "chair", 1).await;
     assert_eq!(reserved(&store, "lamp").await, (1, 1));
+}
+
+/// The server has room for fewer sessions than the store has threads: those that got one do the work of all.
+#[tokio::test]
+async fn a_server_without_room_for_every_thread_serves_all_callers() {
+    let Some((store, keep)) = testing::postgres(&MIGRATIONS, "shop") else { return };
+    let testing::Private::Postgres(database) = &keep else { panic!("on PostgreSQL") };
+    let mut admin = PgConnection::establish(&database.admin_url()).unwrap();
+    diesel::sql_query(
+        "DO $$ BEGIN EXECUTE \
+         format('ALTER DATABASE %I CONNECTION LIMIT 2', current_database()); END $$",
+    )
+    .execute(&mut admin)
+    .unwrap();
+    drop(admin);
+    stocked(&store, "lamp", 1000).await;
+    let callers: Vec<_> = (0..64)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for _ in 0..5 {
+                    store.write(&call(), |tx| reserve(tx, "lamp", 1)).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    assert_eq!(reserved(&store, "lamp").await, (320, 320));
 }
