@@ -76,7 +76,9 @@ impl Default for Config {
 
 impl Config {
     fn saga_limits(&self) -> saga::Limits {
-        saga::Limits { step_timeout: self.step_timeout.get(), ..saga::Limits::default() }
+        let step_timeout = self.step_timeout.get();
+        // A lease must outlast a step and its write, whatever a step may take.
+        saga::Limits { step_timeout, lease: step_timeout * 3, ..saga::Limits::default() }
     }
 }
 
