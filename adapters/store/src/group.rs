@@ -17,9 +17,9 @@ use crate::{
     Connection,
     fault::{self, Trouble},
     fence,
-    shared::Shared,
     sqlite::{self, statement},
     task::{End, Job, Ran},
+    threads::Shared,
 };
 
 /// After a group in which somebody's effect had to be undone, so many go on with a savepoint per caller.

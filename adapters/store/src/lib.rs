@@ -28,12 +28,12 @@ mod provision;
 mod queue;
 pub mod schema;
 mod server;
-mod shared;
 mod sqlite;
 mod store;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod threads;
 mod tx;
 
 pub use archive::{ArchiveError, Archived, backup, restore};

@@ -26,8 +26,8 @@ use crate::{
     Connection, OpenError, fault,
     fault::Trouble,
     server::{Seat, Server},
-    shared::Shared,
     task::{End, Job, Kind, Ran},
+    threads::Shared,
 };
 
 /// How often a closure runs when transactions collide: the chance that two meet again falls with every pause, and after

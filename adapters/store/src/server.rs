@@ -11,7 +11,7 @@ use std::{
 use contract::{NotExecuted, Reason};
 use diesel::{PgConnection, connection::SimpleConnection};
 
-use crate::{Limits, fault, postgres, shared::Shared};
+use crate::{Limits, fault, postgres, threads::Shared};
 
 /// The pause after the first failed connection; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(100);

@@ -17,8 +17,8 @@ use crate::{
     cached::Fixed,
     fault::{self, Trouble},
     limits::SQLITE_BUSY_TIMEOUT,
-    shared::Shared,
     task::{End, Job, Kind, Ran},
+    threads::Shared,
 };
 
 /// The directory of data files belongs to the server alone.

@@ -24,9 +24,9 @@ use crate::{
     postgres::Worker,
     queue::Queue,
     server::Server,
-    shared::Shared,
     sqlite,
     task::{Kind, submit},
+    threads::Shared,
     tx::Stop,
 };
 
