@@ -1,5 +1,9 @@
 //! The settings of `banyan`: defaults here, then a file, then the environment (`BANYAN_…`), then the command line.
 
+mod modules;
+
+pub use modules::{Modules, Place, Rehearse};
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::{Result, ensure};
@@ -32,8 +36,8 @@ pub struct Settings {
     pub operator: Operator,
     /// What is logged.
     pub log: telemetry::Logging,
-    /// Where modules are that run elsewhere.
-    pub modules: Elsewhere,
+    /// Where modules are that run elsewhere, and how those that run here are called.
+    pub modules: Modules,
     /// How long read events are kept.
     pub feeds: Feeds,
     /// How the process ends.
@@ -117,28 +121,6 @@ pub struct Operator {
     pub token: Option<Secret<String>>,
 }
 
-/// Where modules are that run elsewhere: the URL of the internal port of a process that has them.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Elsewhere {
-    /// Catalog.
-    pub catalog: At,
-    /// Inventory.
-    pub inventory: At,
-    /// Ordering.
-    pub ordering: At,
-    /// Payments.
-    pub payments: At,
-}
-
-/// A module's place.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct At {
-    /// Such as http://10.0.0.7:8081.
-    pub url: Option<String>,
-}
-
 /// How long things are kept.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -167,20 +149,6 @@ pub struct Verify {
     pub patience: Duration,
 }
 
-impl Elsewhere {
-    /// Where a module is, if not here.
-    pub fn url(&self, module: &str) -> Option<&str> {
-        let at = match module {
-            "catalog" => &self.catalog,
-            "inventory" => &self.inventory,
-            "ordering" => &self.ordering,
-            "payments" => &self.payments,
-            _ => return None,
-        };
-        at.url.as_deref()
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -195,7 +163,7 @@ impl Default for Settings {
                 level: "info,actix_server=warn".to_owned(),
                 ..telemetry::Logging::default()
             },
-            modules: Elsewhere::default(),
+            modules: Modules::default(),
             feeds: Feeds::default(),
             stop: Stop::default(),
             verify: Verify::default(),
@@ -299,6 +267,7 @@ impl Settings {
         ensure!(self.database.connections > 0, "database.connections must be at least 1");
         ensure!(self.database.readers > 0, "database.readers must be at least 1");
         ensure!(self.http.connections_max > 0, "http.connections_max must be at least 1");
+        self.modules.check()?;
         Ok(())
     }
 

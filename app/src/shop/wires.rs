@@ -48,6 +48,12 @@ impl<'a> Wires<'a> {
 
     /// A module that runs here: other processes may call it.
     pub fn here<C: Contract + ?Sized>(&self, own: &Own, service: Arc<C>) -> Arc<Switch<C>> {
+        let rehearsal =
+            self.settings.modules.place(C::MODULE).and_then(|place| place.rehearsal.wire());
+        let service = match rehearsal {
+            Some(wire) => contract::rehearsal(service, wire),
+            None => service,
+        };
         let switch = Switch::new(own.store.epoch(), service);
         // Through the gate as well: what other processes ask must stop there, too, when the module moves.
         self.registry.insert(contract::dispatcher(self.binding(&switch, "rpc")));

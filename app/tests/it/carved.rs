@@ -94,3 +94,42 @@ async fn what_is_away_is_said_and_comes_back_by_itself() {
     .await;
     front.verified();
 }
+
+/// An extraction is rehearsed before it is made: every call to inventory and payments goes as over a bad wire.
+#[tokio::test]
+async fn a_rehearsed_extraction_loses_and_doubles_nothing() {
+    let mut home = Home::new(Database::Sqlite).unwrap();
+    for module in ["INVENTORY", "PAYMENTS"] {
+        for (key, value) in [
+            ("PERCENT", "100"),
+            ("LATENCY", "2ms"),
+            ("LOSS_PERCENT", "10"),
+            ("DUPLICATE_PERCENT", "20"),
+        ] {
+            home.set(&format!("BANYAN_MODULES_{module}_REHEARSAL_{key}"), value);
+        }
+    }
+    let server = home.up();
+    let operator = server.operator();
+    stock(&operator, &[("LAMP", "10.00", 50)]).await;
+    for number in 0..20 {
+        let lines = json!({ "lines": [{ "sku": "LAMP", "quantity": 1 }] });
+        let cart = operator.post("/v1/carts", &format!("cart-{number}"), lines).await.expect(201);
+        let path = format!("/v1/carts/{}/checkout", cart["id"].as_str().unwrap());
+        let pay = json!({ "payment_token": "tok_approve" });
+        let answer = operator.post(&path, &format!("pay-{number}"), pay).await;
+        assert!([201, 202].contains(&answer.status), "{}", answer.body);
+    }
+    let found = home.verified();
+    assert_eq!(found["orders"]["live"], 20);
+    assert_eq!(available_in_the_end(&operator, 30).await, 30);
+}
+
+/// What can be bought, asked until it is as expected: a rehearsed answer may get lost.
+async fn available_in_the_end(operator: &crate::server::Client, expected: i64) -> i64 {
+    crate::server::until("the stock is what was left", async || {
+        let found = operator.get("/v1/stock/LAMP").await;
+        found.body["available"].as_i64().filter(|found| *found == expected)
+    })
+    .await
+}

@@ -1,6 +1,6 @@
 //! Queries on availability.
 
-use diesel::{ExpressionMethods, QueryResult, RunQueryDsl};
+use diesel::{ExpressionMethods, QueryResult};
 use kernel_api::{Sku, Timestamp};
 
 use ::store::{Connection, cached, on};
