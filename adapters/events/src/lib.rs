@@ -1,6 +1,6 @@
 //! Feeds, delivery and dead letters: how what one module tells has its effect in another, exactly once.
 //!
-//! A module tells facts with [`store::Tx::emit`], in the transaction that makes them true. Its [`Feed`] shows them in
+//! A module tells facts with [`emit`](::store::Tx::emit), in the transaction that makes them true. Its [`Feed`] shows them in
 //! the order of dense positions: [`LocalFeed`] in the same process, [`HttpFeed`] from another one, which serves it with
 //! [`FeedServer`]. A module that wants to hear calls [`subscribe`] with a [`Handler`]; events and cursor are committed in
 //! one transaction of the **hearing** module's store.
