@@ -167,3 +167,29 @@ fn every_module_has_its_page_and_both_backends() {
         }
     }
 }
+
+/// A module has one folder of migrations per database, so a module with sagas keeps a copy of their table.
+#[test]
+fn every_copy_of_the_saga_table_is_the_same() {
+    let mut copies = 0;
+    for backend in ["sqlite", "postgres"] {
+        for entry in fs::read_dir(root().join("migrations")).expect("migrations can be listed") {
+            let module = entry.expect("an entry can be read").file_name();
+            let of = |module: &str| {
+                let folder = root().join("migrations").join(module).join(backend);
+                let all = fs::read_dir(folder).expect("migrations of a database can be listed");
+                all.map(|entry| entry.expect("an entry can be read").path())
+                    .find(|path| path.to_string_lossy().ends_with("_saga"))
+            };
+            let original = of("saga").expect("the saga adapter has its table");
+            let Some(copy) = of(&module.to_string_lossy()) else { continue };
+            for file in ["up.sql", "down.sql"] {
+                let read =
+                    |folder: &Path| fs::read_to_string(folder.join(file)).expect("SQL is UTF-8");
+                assert_eq!(read(&copy), read(&original), "{}", copy.join(file).display());
+            }
+            copies += 1;
+        }
+    }
+    assert!(copies >= 4, "the walk found no copies, so it proves nothing");
+}
