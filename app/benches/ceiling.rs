@@ -6,7 +6,10 @@
 //! paid for durable rows. `steps` commits as often as the steps of a checkout do, each step for 64 orders at once: a
 //! checkout cannot write its payment's rows in the commit of its reservation's.
 //!
-//! `cargo bench -p banyan --bench ceiling`; the files lie in `TMPDIR`.
+//! Beside them stands what the shop makes of it: orders of the same lines through `banyan up` and its public HTTP API,
+//! driven by the replay on the same processors, a round of the one after a round of the other.
+//!
+//! `cargo bench -p banyan --bench ceiling`; all files lie in `TMPDIR`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -21,6 +24,13 @@ mod ceiling {
     pub mod payments;
     pub mod rows;
 }
+#[path = "shop/orders.rs"]
+mod orders;
+#[allow(dead_code, reason = "the other bench uses the rest")]
+#[path = "shop/processes.rs"]
+mod processes;
+#[path = "shop/trade.rs"]
+mod trade;
 
 use std::{
     path::Path,
@@ -30,48 +40,60 @@ use std::{
 
 use ceiling::{
     inventory, ordering, payments,
-    rows::{Module, Order, open},
+    rows::{Module, Order, SKUS, lines_of, open},
 };
+use processes::Deployment;
+use trade::traded;
 
 /// Orders of one commit: as many as the replay has in flight.
 const GROUP: u64 = 64;
 
 /// How many orders each round writes: enough for several checkpoints of each file.
-const ORDERS: u64 = 64 * 200;
+const ORDERS: u64 = 64 * 100;
 
-/// Rounds; the best is the ceiling, since whatever else the machine does only takes away.
+/// Rounds; the best counts, since whatever else the machine does only takes away.
 const ROUNDS: usize = 3;
 
 fn main() {
     let modules = [inventory::MODULE, ordering::MODULE, payments::MODULE];
-    println!(
-        "rows that one order of 22.6 lines writes (inserted or updated, without index entries):"
-    );
-    let mut all = 0.0;
-    for module in &modules {
-        let rows = rows_per_order(module);
-        all += rows;
-        println!("  {:<10} {rows:>6.1} in {} transactions", module.name, module.steps.len());
-    }
-    println!(
-        "  {:<10} {:>6.1} (it tells prices and hears of thresholds: nothing per order)",
-        "catalog", 0.0
-    );
-    println!("  {:<10} {all:>6.1}", "all");
-    println!();
-    println!("{:<22} {:>12} {:>12}", "orders/s, groups of 64", "rows", "steps");
+    let all = print_rows(&modules);
+    println!("\n{:<24}{:>12}{:>12}", "orders/s, 64 at once", "rows", "steps");
     for module in &modules {
         let one = std::slice::from_ref(module);
-        println!(
-            "{:<22} {:>12.0} {:>12.0}",
-            format!("{} alone", module.name),
-            best(one, Commits::Rows),
-            best(one, Commits::Steps)
-        );
+        let (rows, steps) = (round(one, Commits::Rows), round(one, Commits::Steps));
+        println!("{:<24}{rows:>12.0}{steps:>12.0}", format!("{} alone", module.name));
     }
-    let (rows, steps) = (best(&modules, Commits::Rows), best(&modules, Commits::Steps));
-    println!("{:<22} {rows:>12.0} {steps:>12.0}", "all files at once");
-    println!("{:<22} {:>12.0} {:>12.0}", "rows/s", rows * all, steps * all);
+    let shop = Deployment::one_process();
+    let (mut rows, mut steps, mut replay) = (0.0_f64, 0.0_f64, 0.0_f64);
+    for number in 1..=ROUNDS {
+        let this = (
+            round(&modules, Commits::Rows),
+            round(&modules, Commits::Steps),
+            traded(&shop, ORDERS, lines_of, SKUS, None).orders_per_second,
+        );
+        println!("round {number}: {:.0} and {:.0}, replay {:.0}", this.0, this.1, this.2);
+        (rows, steps, replay) = (rows.max(this.0), steps.max(this.1), replay.max(this.2));
+    }
+    println!("{:<24}{rows:>12.0}{steps:>12.0}", "all files at once");
+    println!("{:<24}{:>12.0}{:>12.0}", "rows/s", rows * all, steps * all);
+    println!("{:<24}{replay:>12.0}{replay:>12.0}", "replay");
+    println!("{:<24}{:>12.2}{:>12.2}", "replay over ceiling", replay / rows, replay / steps);
+}
+
+/// Prints what an order writes; answers how many rows.
+fn print_rows(modules: &[Module]) -> f64 {
+    println!(
+        "rows that one order of 22.6 lines writes (inserted or updated, index entries not counted):"
+    );
+    let mut all = 0.0;
+    for module in modules {
+        let rows = rows_per_order(module);
+        all += rows;
+        println!("  {:<12}{rows:>6.1} in {} transactions", module.name, module.steps.len());
+    }
+    println!("  {:<12}{:>6.1} (it tells prices, and hears of thresholds only)", "catalog", 0.0);
+    println!("  {:<12}{all:>6.1}", "all");
+    all
 }
 
 /// How often is committed.
@@ -81,11 +103,6 @@ enum Commits {
     Rows,
     /// Once for each step of a group.
     Steps,
-}
-
-/// The best of some rounds, each into fresh files.
-fn best(modules: &[Module], commits: Commits) -> f64 {
-    (0..ROUNDS).map(|_| round(modules, commits)).fold(0.0, f64::max)
 }
 
 /// Orders per second when the files are written at the same time: the slowest file decides.

@@ -15,16 +15,17 @@
     reason = "a bench prints, and stops at the first surprise"
 )]
 
-mod placement {
-    pub mod orders;
-    pub mod processes;
-}
+#[path = "shop/orders.rs"]
+mod orders;
+#[path = "shop/processes.rs"]
+mod processes;
+#[path = "shop/trade.rs"]
+mod trade;
 
 use std::time::{Duration, Instant};
 
-use banyan::replay::{self, Options, Report, patience::Patience, plan::Days};
-use indicatif::ProgressBar;
-use placement::{orders, processes::Deployment};
+use processes::Deployment;
+use trade::traded;
 
 /// How long each is driven at the rate.
 const AT_RATE: Duration = Duration::from_secs(15);
@@ -38,8 +39,8 @@ const WARM_UP: u64 = 500;
 /// The part of what the slower one can do that both are driven at: busy, and no queue.
 const LOAD: f64 = 0.5;
 
-/// Orders in flight at most.
-const CONCURRENCY: u16 = 64;
+/// How many products are bought: each cart has others, and popular ones meet.
+const SKUS: u64 = 500;
 
 fn main() {
     let one = Deployment::one_process();
@@ -82,34 +83,16 @@ struct Measured {
 
 /// Orders per second as fast as it can.
 fn most(deployment: &Deployment, lines: u64) -> f64 {
-    let warm = traded(deployment, WARM_UP, lines, None).orders_per_second;
+    let warm = traded(deployment, WARM_UP, |_| lines, SKUS, None).orders_per_second;
     let count = (warm * AT_MOST.as_secs_f64()) as u64;
-    traded(deployment, count.max(WARM_UP), lines, None).orders_per_second
+    traded(deployment, count.max(WARM_UP), |_| lines, SKUS, None).orders_per_second
 }
 
 fn at_rate(deployment: &Deployment, lines: u64, rate: f64) -> Measured {
     let count = (rate * AT_RATE.as_secs_f64()) as u64;
     let (began, before) = (Instant::now(), deployment.cpu());
-    let report = traded(deployment, count, lines, Some(rate));
+    let report = traded(deployment, count, |_| lines, SKUS, Some(rate));
     let cores = (deployment.cpu() - before).as_secs_f64() / began.elapsed().as_secs_f64();
     let latency = report.document_latency;
     Measured { median: latency.p50, p99: latency.p99, cores }
-}
-
-/// Trades fresh orders; every one must become an order.
-fn traded(deployment: &Deployment, count: u64, lines: u64, rate: Option<f64>) -> Report {
-    let file = orders::file(count, lines);
-    let options = Options {
-        file: file.path().to_owned(),
-        target: deployment.front().to_owned(),
-        token: deployment.token().to_owned(),
-        run: None,
-        days: Days::default(),
-        rate,
-        concurrency: CONCURRENCY,
-        patience: Patience::default(),
-    };
-    let report = replay::run(&options, &ProgressBar::hidden()).unwrap();
-    assert!(report.is_clean(), "{}", report.lines().join("\n"));
-    report
 }

@@ -19,8 +19,8 @@ pub const MODULE: Module = Module {
 fn authorise(connection: &Connection, order: &Order) {
     run(
         connection,
-        "INSERT INTO payments (id, kind, order_id, currency, amount, token, history, intent_key, intent, ask_again_at, created_at) \
-         VALUES (?1, 'charge', ?1, 'GBP', 34935, 'tok_approve', 0, ?2, ?3, ?4, ?5)",
+        "INSERT INTO payments (id, kind, order_id, currency, amount, token, history, version, intent_key, intent, ask_again_at, created_at) \
+         VALUES (?1, 'charge', ?1, 'GBP', 34935, 'tok_approve', 0, 1, ?2, ?3, ?4, ?5)",
         (&order.id, key(order, "authorise"), intent(order, "authorise"), NOW + 30_000_000, NOW),
     );
 }
@@ -30,7 +30,7 @@ fn authorised(connection: &Connection, order: &Order) {
         connection,
         order,
         "authorise",
-        "UPDATE payments SET intent_key = NULL, intent = NULL, ask_again_at = NULL, \
+        "UPDATE payments SET version = version + 1, intent_key = NULL, intent = NULL, ask_again_at = NULL, \
          authorised = authorised + 34935 WHERE id = ?1 AND intent_key = ?2",
     );
 }
@@ -38,7 +38,7 @@ fn authorised(connection: &Connection, order: &Order) {
 fn capture(connection: &Connection, order: &Order) {
     run(
         connection,
-        "UPDATE payments SET intent_key = ?1, intent = ?2, ask_again_at = ?3 WHERE id = ?4 AND intent_key IS NULL",
+        "UPDATE payments SET version = version + 1, intent_key = ?1, intent = ?2, ask_again_at = ?3 WHERE id = ?4 AND intent_key IS NULL",
         (key(order, "capture"), intent(order, "capture"), NOW + 30_000_000, &order.id),
     );
 }
@@ -48,7 +48,7 @@ fn captured(connection: &Connection, order: &Order) {
         connection,
         order,
         "capture",
-        "UPDATE payments SET intent_key = NULL, intent = NULL, ask_again_at = NULL, \
+        "UPDATE payments SET version = version + 1, intent_key = NULL, intent = NULL, ask_again_at = NULL, \
          captured = captured + 34935 WHERE id = ?1 AND intent_key = ?2",
     );
     enter(connection, order, &order.cart, ("provider_clearing", "receivable"), "captured");

@@ -39,11 +39,15 @@ pub struct Line {
     pub price_micros: i64,
 }
 
+/// 22 or 23 lines, 22.6 in the mean.
+pub fn lines_of(order: u64) -> u64 {
+    if order % 5 < 2 { 22 } else { 23 }
+}
+
 impl Order {
-    /// 22 or 23 lines, 22.6 in the mean.
+    /// All of it follows from its number.
     pub fn numbered(number: u64) -> Self {
-        let count = if number % 5 < 2 { 22 } else { 23 };
-        let lines: Vec<_> = (0..count).map(|line| Line::of(number, line)).collect();
+        let lines: Vec<_> = (0..lines_of(number)).map(|line| Line::of(number, line)).collect();
         let (mut sold, mut held) = (String::from("["), String::from("["));
         for (index, line) in lines.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
