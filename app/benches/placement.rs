@@ -51,19 +51,19 @@ fn main() {
         let rate = (most.into_iter().fold(f64::INFINITY, f64::min) * LOAD).floor().max(1.0);
         println!("checkouts of {lines} lines at {rate:.0} orders/s for {} s", AT_RATE.as_secs());
         println!(
-            "{:<22}{:>12}{:>12}{:>12}{:>16}",
+            "{:<24}{:>12}{:>12}{:>12}{:>18}",
             "", "median ms", "p99 ms", "cores", "orders/s at most"
         );
         let found = [0, 1].map(|which: usize| {
             let (deployment, most) = (both.get(which).unwrap(), most.get(which).unwrap());
             let at_rate = at_rate(deployment, lines, rate);
             let Measured { median, p99, cores } = at_rate;
-            println!("{:<22}{median:>12.2}{p99:>12.2}{cores:>12.3}{most:>16.0}", deployment.name);
+            println!("{:<24}{median:>12.2}{p99:>12.2}{cores:>12.2}{most:>18.0}", deployment.name);
             (at_rate, *most)
         });
         let [(one, one_most), (four, four_most)] = found;
         println!(
-            "{:<22}{:>12.2}{:>12.2}{:>12.2}{:>16.2}",
+            "{:<24}{:>12.2}{:>12.2}{:>12.2}{:>18.2}",
             "second over first",
             four.median / one.median,
             four.p99 / one.p99,
