@@ -1,0 +1,93 @@
+//! An upstream that costs next to nothing: one epoll loop, one fixed answer per request head.
+
+use std::{
+    collections::HashMap,
+    io::{ErrorKind, Read, Write},
+};
+
+use mio::{
+    Events, Interest, Poll, Token,
+    net::{TcpListener, TcpStream},
+};
+
+const LISTENER: Token = Token(0);
+
+/// Answers every request with `body` bytes, for ever.
+pub fn serve(address: &str, body: usize) {
+    let mut answer = format!(
+        "HTTP/1.1 200 OK\r\nServer: trivial\r\nDate: Mon, 01 Jun 2026 12:00:00 GMT\r\n\
+         Content-Type: application/octet-stream\r\nContent-Length: {body}\r\n\r\n"
+    )
+    .into_bytes();
+    answer.resize(answer.len() + body, b'x');
+
+    let mut poll = Poll::new().unwrap();
+    let mut listener = TcpListener::bind(address.parse().unwrap()).unwrap();
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE).unwrap();
+    let mut events = Events::with_capacity(1024);
+    let mut open: HashMap<usize, Connection> = HashMap::new();
+    let mut next = 1;
+    loop {
+        if poll.poll(&mut events, None).is_err() {
+            continue;
+        }
+        for event in &events {
+            if event.token() == LISTENER {
+                while let Ok((mut stream, _)) = listener.accept() {
+                    stream.set_nodelay(true).unwrap();
+                    let interest = Interest::READABLE | Interest::WRITABLE;
+                    poll.registry().register(&mut stream, Token(next), interest).unwrap();
+                    open.insert(next, Connection { stream, pending: 0, written: 0 });
+                    next += 1;
+                }
+            } else if let Some(connection) = open.get_mut(&event.token().0) {
+                let readable = event.is_readable();
+                if !connection.serve(&answer, readable) {
+                    open.remove(&event.token().0);
+                }
+            }
+        }
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// Answers that are owed.
+    pending: usize,
+    /// How much of the first of them is written.
+    written: usize,
+}
+
+impl Connection {
+    /// Reads what is there and answers it; false where the connection is over.
+    fn serve(&mut self, answer: &[u8], readable: bool) -> bool {
+        // Requests of this bench come in one piece, so a head that is cut in two is not looked for.
+        let mut buffer = [0_u8; 4096];
+        while readable {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    let end = buffer[..count].windows(4).rev().take(1).filter(|w| w == b"\r\n\r\n");
+                    self.pending += end.count();
+                    if count < buffer.len() {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => return false,
+            }
+        }
+        while self.pending > 0 {
+            match self.stream.write(&answer[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                Err(_) => return false,
+            }
+            if self.written == answer.len() {
+                self.written = 0;
+                self.pending -= 1;
+            }
+        }
+        true
+    }
+}
