@@ -1,1 +1,3 @@
 //! Routes selected endpoints of any application to extracted services.
+
+pub mod http1;
