@@ -1,3 +1,14 @@
-//! Routes selected endpoints of any application to extracted services.
+//! Routes selected endpoints of any application to extracted services: a proxy that stands in front of a monolith and
+//! moves its endpoints to services one by one, by toggles, without a restart.
+//!
+//! Reading order: [`config`] (what the file says, as a [`config::Snapshot`]), [`route`] (which route and side a request
+//! takes), [`steer`] (how the toggles change while requests flow).
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")
+)]
 
+pub mod config;
 pub mod http1;
+pub mod route;
+pub mod steer;

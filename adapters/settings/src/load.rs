@@ -21,6 +21,8 @@ pub struct Sources {
     prefix: String,
     ignored: Vec<String>,
     file: Option<PathBuf>,
+    /// The file's text, where it is at hand.
+    text: Option<String>,
     environment: Vec<(String, String)>,
     flags: Vec<(String, String, String)>,
 }
@@ -78,6 +80,12 @@ impl Sources {
     #[must_use]
     pub fn file(self, path: impl Into<PathBuf>) -> Self {
         Self { file: Some(path.into()), ..self }
+    }
+
+    /// Takes this as the text of a file that was read already, or is about to be written.
+    #[must_use]
+    pub fn text(self, path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        Self { file: Some(path.into()), text: Some(text.into()), ..self }
     }
 
     /// Reads this file where it is there and no other was named.
@@ -151,8 +159,11 @@ impl Sources {
         known: &Known,
         origins: &mut BTreeMap<String, Origin>,
     ) -> Result<String, SettingsError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| SettingsError::File { path: path.to_owned(), source })?;
+        let text = match &self.text {
+            Some(text) => text.clone(),
+            None => fs::read_to_string(path)
+                .map_err(|source| SettingsError::File { path: path.to_owned(), source })?,
+        };
         let syntax = |error: config::ConfigError| SettingsError::Syntax {
             path: path.to_owned(),
             detail: one_line(&error.to_string()),

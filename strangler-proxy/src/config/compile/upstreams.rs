@@ -1,0 +1,126 @@
+//! Upstreams: those that the file names, and those that a route or the file names by URL.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::merge;
+use crate::{
+    config::{
+        Endpoint, Upstream,
+        document::{Config, TimeoutsPart, UpstreamPart},
+        fault::{Fault, KeyPath},
+        unknown::nearest,
+    },
+    route::UpstreamId,
+};
+
+/// The most upstreams and endpoints of one: more is a mistake of a generator.
+const UPSTREAMS_MAX: usize = 5000;
+
+/// All upstreams, growing while routes name some by URL.
+pub struct Upstreams<'c> {
+    config: &'c Config,
+    found: Vec<Upstream>,
+    ids: BTreeMap<String, UpstreamId>,
+    parts: Vec<&'c TimeoutsPart>,
+}
+
+/// An upstream that is named by URL has nothing of its own.
+static NOTHING: TimeoutsPart =
+    TimeoutsPart { connect: None, first_byte: None, idle: None, total: None, per_try: None };
+
+impl<'c> Upstreams<'c> {
+    pub fn new(config: &'c Config, faults: &mut Vec<Fault>) -> Self {
+        let mut all = Self { config, found: Vec::new(), ids: BTreeMap::new(), parts: Vec::new() };
+        let path = KeyPath::root().key("upstreams");
+        merge::check_pool(
+            &config.defaults.pool,
+            &KeyPath::root().key("defaults").key("pool"),
+            faults,
+        );
+        for (name, part) in &config.upstreams {
+            let here = path.key(name);
+            if !merge::is_name(name) {
+                faults.push(Fault::at(
+                    &here,
+                    "a name has letters, digits, `-`, `_` and `.`, 64 at most",
+                ));
+            }
+            let mut endpoints = Vec::new();
+            for (index, text) in part.endpoints.iter().enumerate() {
+                match Endpoint::parse(text) {
+                    Ok(endpoint) => endpoints.push(endpoint),
+                    Err(error) => {
+                        faults.push(Fault::at(&here.key("endpoints").index(index), error))
+                    }
+                }
+            }
+            endpoints.extend(part.endpoints_file.clone().map(Endpoint::File));
+            if part.endpoints.is_empty() && part.endpoints_file.is_none() {
+                faults.push(Fault::at(
+                    &here,
+                    "has no endpoint: write `endpoints = [\"http://127.0.0.1:3000\"]`",
+                ));
+            }
+            merge::check_upstream(part, &here, faults);
+            all.push(name, endpoints, part, &part.timeouts);
+        }
+        all
+    }
+
+    /// The upstream that `text` means: a name, or a URL.
+    pub fn named(
+        &mut self,
+        text: &str,
+        path: &KeyPath,
+        faults: &mut Vec<Fault>,
+    ) -> Option<UpstreamId> {
+        if let Some(id) = self.ids.get(text) {
+            return Some(*id);
+        }
+        if !text.contains(':') {
+            let hint = nearest(text, self.config.upstreams.keys())
+                .map(|meant| format!("; did you mean `{meant}`?"))
+                .unwrap_or_else(|| format!(": write [upstreams.{text}], or a URL here"));
+            faults.push(Fault::at(path, format_args!("there is no upstream `{text}`{hint}")));
+            return None;
+        }
+        match Endpoint::parse(text) {
+            Ok(endpoint) if self.found.len() < UPSTREAMS_MAX => {
+                Some(self.push(text, vec![endpoint], &UpstreamPart::default(), &NOTHING))
+            }
+            Ok(_) => {
+                faults
+                    .push(Fault::at(path, format_args!("there may be {UPSTREAMS_MAX} upstreams")));
+                None
+            }
+            Err(error) => {
+                faults.push(Fault::at(path, error));
+                None
+            }
+        }
+    }
+
+    /// The time-outs that an upstream asks for.
+    pub fn timeouts(&self, id: UpstreamId) -> &'c TimeoutsPart {
+        self.parts.get(usize::from(id.0)).copied().unwrap_or(&NOTHING)
+    }
+
+    pub fn finish(self) -> Vec<Upstream> {
+        self.found
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        endpoints: Vec<Endpoint>,
+        part: &UpstreamPart,
+        timeouts: &'c TimeoutsPart,
+    ) -> UpstreamId {
+        let id = UpstreamId(u16::try_from(self.found.len()).unwrap_or(u16::MAX));
+        self.ids.insert(name.to_owned(), id);
+        self.parts.push(timeouts);
+        let name = Arc::from(name);
+        self.found.push(merge::upstream(name, endpoints, part, &self.config.defaults));
+        id
+    }
+}

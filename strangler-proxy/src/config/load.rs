@@ -1,0 +1,164 @@
+//! Where a configuration comes from: the file, the state file over it, the environment, flags. What is wrong is told with
+//! the file's line.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use settings::{SettingsError, Sources};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Config, ConfigError, Fault, Revision, Snapshot,
+    compile::{Home, compile},
+    fault::KeyPath,
+    place::Places,
+    unknown::unknown_keys,
+};
+use crate::steer::overlay::Overlay;
+
+/// Variables begin with this.
+const PREFIX: &str = "STRANGLER_PROXY";
+
+/// The largest configuration file: thousands of routes fit.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// What a configuration is made from.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// The file; none for the one-liner.
+    pub file: Option<PathBuf>,
+    /// What the command line gave: the flag, the key, the value.
+    pub flags: Vec<(String, String, String)>,
+    /// The variables.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A configuration that is whole.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What the engine works from.
+    pub snapshot: Snapshot,
+    /// The state file's toggles that are in force.
+    pub overlay: Overlay,
+    /// The file's text.
+    pub text: String,
+}
+
+impl Source {
+    /// A file, and the process's environment.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self { file: Some(path.into()), flags: Vec::new(), environment: settings::variables() }
+    }
+
+    /// The same with a value of the command line.
+    #[must_use]
+    pub fn flag(mut self, flag: &str, key: &str, value: impl Into<String>) -> Self {
+        self.flags.push((flag.to_owned(), key.to_owned(), value.into()));
+        self
+    }
+}
+
+/// Reads everything that the source names.
+pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
+    let text = match &source.file {
+        Some(path) => read(path)?,
+        None => String::new(),
+    };
+    load_text(source, text)
+}
+
+/// The same with the file's text at hand, such as one that is about to be written.
+pub fn load_text(source: &Source, text: String) -> Result<Loaded, ConfigError> {
+    let origin = source.file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let places = Places::of(&text).map_err(|syntax| {
+        let mut fault = Fault::at(&KeyPath::root(), format_args!("is not TOML: {}", syntax.what));
+        (fault.origin, fault.line) = (origin.clone(), Some(syntax.line));
+        ConfigError::Faults(vec![fault])
+    })?;
+    let located = |mut faults: Vec<Fault>| {
+        for fault in &mut faults {
+            if fault.origin.is_empty() {
+                fault.origin.clone_from(&origin);
+                fault.line = fault.line.or_else(|| places.line(&fault.path));
+            }
+        }
+        faults.sort_by_key(|fault| fault.line);
+        ConfigError::Faults(faults)
+    };
+    let unknown = unknown_keys(&places.root);
+    if !unknown.is_empty() {
+        return Err(located(unknown));
+    }
+    let mut config = layered(source, &text).map_err(|fault| located(vec![fault]))?;
+    // The state file's place may stand in the configuration, so it is found first and read then.
+    let home = Home { file: source.file.as_deref() };
+    let bare = compile(&config, home, Revision::default()).map_err(located)?;
+    let overlay = Overlay::read(&bare.files.state)?;
+    overlay.apply(&mut config);
+    let revision = revision(&text, &overlay);
+    let snapshot = compile(&config, home, revision).map_err(|mut faults| {
+        for fault in &mut faults {
+            fault.origin = bare.files.state.display().to_string();
+        }
+        ConfigError::Faults(faults)
+    })?;
+    Ok(Loaded { config, snapshot, overlay, text })
+}
+
+fn layered(source: &Source, text: &str) -> Result<Config, Fault> {
+    let path = source.file.as_deref().unwrap_or(Path::new("(none)"));
+    let mut sources =
+        Sources::new(PREFIX).text(path, text).environment(source.environment.iter().cloned());
+    for (flag, key, value) in &source.flags {
+        sources = sources.flag(flag, key, value.as_str());
+    }
+    match sources.load::<Config>() {
+        Ok(loaded) => Ok(loaded.config),
+        Err(SettingsError::Value { key, origin, detail }) => {
+            let mut fault = Fault::at(&KeyPath::parse(&key), plain(&detail));
+            if origin.starts_with("--") || origin.starts_with(PREFIX) {
+                fault.origin = origin;
+            }
+            Err(fault)
+        }
+        Err(error) => {
+            let mut fault = Fault::at(&KeyPath::root(), format_args!("{error}"));
+            if let SettingsError::UnknownKey { origin, .. } = error {
+                fault.origin = origin;
+            }
+            Err(fault)
+        }
+    }
+}
+
+/// The `config` crate repeats the key behind its message.
+fn plain(detail: &str) -> &str {
+    detail.split(" for key `").next().unwrap_or(detail)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::File { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
+        let mut fault =
+            Fault::at(&KeyPath::root(), format_args!("is larger than {FILE_BYTES_MAX} bytes"));
+        fault.origin = path.display().to_string();
+        return Err(ConfigError::Faults(vec![fault]));
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+/// The version that edits name: it follows from what the files say, so it is the same in the command line's process, in
+/// the server's and after a restart.
+fn revision(text: &str, overlay: &Overlay) -> Revision {
+    let mut hash = Sha256::new();
+    hash.update(text.as_bytes());
+    hash.update([0]);
+    hash.update(overlay.text().as_bytes());
+    let digest: [u8; 32] = hash.finalize().into();
+    let [a, b, c, d, e, f, ..] = digest;
+    Revision([a, b, c, d, e, f])
+}
