@@ -102,14 +102,14 @@ pub struct Books {
     pub rounding: Exact,
 }
 
-/// How many of a product went out and came back, over all orders that count.
+/// How many of a product went out and came back, over all orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SkuFlow {
     /// The product.
     pub sku: Sku,
     /// Sold, cancelled orders included (their goods are in `returned`).
     pub sold: i64,
-    /// Come back, matched to a sale or not.
+    /// Come back, matched to a sale or not, or with an order that was given up before it was paid.
     pub returned: i64,
 }
 

@@ -54,17 +54,19 @@ pub(crate) fn adjustment_totals(c: &mut Connection) -> QueryResult<Vec<Totals>> 
     totals(c, "adjustment_note")
 }
 
-/// How many of each SKU after one were sold and came back, at most `limit` SKUs. An order that was given up before it
-/// was paid went out and came back within its checkout, so it does not count.
+/// How many of each SKU after one were sold and came back, at most `limit` SKUs. An order counts from the moment it is
+/// placed, for that is when its stock went out; one that was given up before it was paid brought all of it back.
 pub(crate) fn flows(
     c: &mut Connection,
     after: &str,
     limit: i64,
 ) -> QueryResult<Vec<(String, i64, i64)>> {
     const FLOWS: &str = "SELECT sku, CAST(SUM(sold) AS BIGINT), CAST(SUM(returned) AS BIGINT) FROM (\
-        SELECT order_line.sku AS sku, order_line.quantity AS sold, 0 AS returned FROM order_line \
+        SELECT order_line.sku AS sku, order_line.quantity AS sold, \
+        CASE WHEN order_summary.status = 'cancelled' AND NOT order_summary.paid \
+        THEN order_line.quantity ELSE 0 END AS returned FROM order_line \
         JOIN order_summary ON order_summary.id = order_line.order_id \
-        WHERE order_summary.paid AND order_line.sku IS NOT NULL \
+        WHERE order_line.sku IS NOT NULL \
         UNION ALL SELECT sku, 0, quantity FROM return_line) AS flow WHERE sku > ";
     on!(c, |c| sql::<(Text, BigInt, BigInt)>(FLOWS)
         .bind::<Text, _>(after)
