@@ -41,7 +41,7 @@ pub(crate) enum Step {
     Void {
         failure: CheckoutFailure,
     },
-    /// The money was taken after all (only after an operator abandoned a capture in doubt).
+    /// Money was taken after all: an operator abandoned a capture in doubt, or captured a part himself.
     Refund {
         failure: CheckoutFailure,
     },

@@ -2,15 +2,15 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use contract::{Answer, NotExecuted, Reason, async_trait};
+use contract::{Answer, Fault, NotExecuted, Reason, async_trait};
 use inventory_api::{
     CommitError, HoldSeconds, Inventory, PutBack, ReleaseError, Reserve, ReserveError,
 };
-use kernel_api::{Bounded, Id};
+use kernel_api::{Bounded, Id, Money};
 use ordering_api::{Cart, CheckoutFailure, LineKind, Order, Shortage};
 use payments_api::{
-    Authorise, AuthoriseError, Capture, CaptureError, PaymentState, Payments, RefundError,
-    RefundPayment, RefundReason, Void, VoidError,
+    Authorise, AuthoriseError, Capture, CaptureError, PaymentDetail, PaymentError, PaymentState,
+    Payments, RefundError, RefundPayment, RefundReason, Void, VoidError,
 };
 use saga::{Acted, ApplyError, Definition, SagaId, Transition, Turn};
 
@@ -68,7 +68,7 @@ impl Definition for CheckoutSaga {
             Step::Place => Acted::Known(Outcome::Done),
             Step::Capture => self.capture(turn, state).await,
             Step::Void { .. } => self.void(turn).await,
-            Step::Refund { .. } => self.refund(turn, state).await,
+            Step::Refund { .. } => self.refund(turn).await,
             Step::Release { .. } => self.release(turn).await,
             Step::PutBack { .. } => self.put_back(turn, state).await,
             Step::Completed | Step::Failed { .. } => {
@@ -215,7 +215,8 @@ impl CheckoutSaga {
 
     async fn void(&self, turn: &Turn) -> Acted<Outcome> {
         let wish = Void { payment: turn.saga.cast(), amount: None };
-        Acted::of(self.payments.void(&turn.command(), wish).await, |done| match done {
+        let voided = self.payments.void(&turn.command(), wish).await;
+        let voided = Acted::of(voided, |done| match done {
             Ok(_receipt) => Outcome::Done,
             Err(VoidError::NoSuchPayment) => Outcome::NothingThere,
             Err(VoidError::WrongState { state }) => match state {
@@ -235,18 +236,45 @@ impl CheckoutSaga {
                 | VoidError::BadAmount
                 | VoidError::Declined { .. }),
             ) => Outcome::Impossible(refusal.to_string()),
-        })
+        });
+        if !matches!(voided, Acted::Known(Outcome::Done)) {
+            return voided;
+        }
+        // Nothing is left to take, but an operator may have taken a part before.
+        match self.taken(turn).await {
+            Ok(Some(_part)) => Acted::Known(Outcome::TooLate),
+            Ok(None) => voided,
+            Err(why) => Acted::NotExecuted(why),
+        }
     }
 
-    async fn refund(&self, turn: &Turn, state: &State) -> Acted<Outcome> {
-        let (payment, refund, amount) = (turn.saga.cast(), turn.saga.cast(), state.total());
-        let reason = RefundReason::out_of("the checkout was abandoned");
+    async fn refund(&self, turn: &Turn) -> Acted<Outcome> {
+        let amount = match self.taken(turn).await {
+            Ok(Some(amount)) => amount,
+            Ok(None) => return Acted::Known(Outcome::NothingThere),
+            Err(why) => return Acted::NotExecuted(why),
+        };
+        let (payment, refund) = (turn.saga.cast(), turn.saga.cast());
+        let reason = RefundReason::out_of("the checkout failed");
         let wish = RefundPayment { payment, refund, amount, reason };
         Acted::of(self.payments.refund(&turn.command(), wish).await, |done| match done {
             Ok(_receipt) => Outcome::Done,
             Err(RefundError::NoSuchPayment) => Outcome::NothingThere,
             Err(refusal) => Outcome::Impossible(refusal.to_string()),
         })
+    }
+
+    /// What was taken of the payment and not paid back; nothing where that is nothing.
+    async fn taken(&self, turn: &Turn) -> Result<Option<Money>, NotExecuted> {
+        match self.payments.payment(&turn.call, turn.saga.cast()).await {
+            Ok(PaymentDetail { payment, .. }) => {
+                let taken = payment.captured.minus(payment.refunded);
+                Ok(taken.filter(|taken| taken.minor > 0))
+            }
+            Err(Fault::Refused(PaymentError::NoSuchPayment)) => Ok(None),
+            Err(Fault::NotExecuted(why)) => Err(why),
+            Err(Fault::Unknown(why)) => Err(NotExecuted::new(Reason::Unavailable, why.detail)),
+        }
     }
 
     async fn release(&self, turn: &Turn) -> Acted<Outcome> {

@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 use contract::Fault;
 use ordering_api::{
     Cancel, CancelError, Cart, CartError, CartStatus, CartWish, CheckoutFailure, CheckoutStatus,
-    CheckoutWish, Opener, OrderStatus, OrdersWish, PutCart, Shortage,
+    CheckoutWish, Opener, OrderStatus, OrdersWish, PutCart, Shortage, SkuFlow,
 };
 use ordering_impl::Config;
 use payments_api::PaymentState;
 
-use crate::world::{World, call, checkout_of, command, command_with, goods, money, sku, until};
+use crate::world::{
+    World, call, checkout_of, command, command_with, goods, money, page, sku, until,
+};
 
 async fn failure(world: &World, cart: &Cart, token: &str) -> CheckoutFailure {
     match world.check_out(cart, token).await.status {
@@ -133,6 +135,9 @@ async fn a_declined_capture_undoes_everything() {
         let orders = world.ordering.orders(&call(), OrdersWish::default()).await.unwrap();
         let id = orders.items[0].id;
         assert_eq!(world.facts_of(id).await, ["ordering.order.placed", "ordering.order.cancelled"]);
+        // Its stock went out and came back, as inventory says too.
+        let flows = world.ordering.sku_flows(&call(), page(10)).await.unwrap();
+        assert_eq!(flows.items, [SkuFlow { sku: sku("A"), sold: 2, returned: 2 }]);
         // What was given up cannot be cancelled again, and the cart can still be bought.
         let wish = Cancel { order: id, reason: "late".to_owned(), version: None };
         let status = OrderStatus::Cancelled;
@@ -141,6 +146,22 @@ async fn a_declined_capture_undoes_everything() {
         world.payments.declines_captures.store(false, Ordering::SeqCst);
         let done = world.check_out(&cart, "tok").await;
         assert!(matches!(done.status, CheckoutStatus::Completed { .. }));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_captured_by_hand_goes_back_when_the_checkout_fails() {
+    World::each(async |world| {
+        world.sell("A", "1", 3);
+        world.payments.captured_by_hand.store(true, Ordering::SeqCst);
+        let cart = world.cart(goods(&[("A", 2)])).await;
+        let failed = failure(&world, &cart, "tok").await;
+        assert!(matches!(failed, CheckoutFailure::CaptureDeclined { .. }), "{failed:?}");
+        nothing_is_left(&world, &cart, 3).await;
+        let payment = world.payments.fake.all().remove(0);
+        assert_eq!((payment.captured, payment.refunded), (money("0.01"), money("0.01")));
+        assert_eq!(payment.voided, money("1.99"));
     })
     .await;
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use contract::{Answer, Call, Command, Fault, Never, async_trait};
-use kernel_api::{Clock, Page, PageRequest};
+use kernel_api::{Clock, Money, Page, PageRequest};
 use payments_api::{
     Audit, AuditWanted, Authorise, AuthoriseError, Balances, BalancesWanted, Capture, CaptureError,
     Credit, CreditError, Entry, History, ImportError, Imported, Payment, PaymentDetail,
@@ -25,6 +25,8 @@ pub struct Moody {
     pub clock: Clock,
     /// Captures are declined.
     pub declines_captures: AtomicBool,
+    /// An operator captures a penny by hand before each capture.
+    pub captured_by_hand: AtomicBool,
     /// Refunds are declined.
     pub declines_refunds: AtomicBool,
 }
@@ -36,6 +38,7 @@ impl Moody {
             slow: AtomicBool::new(false),
             clock: clock.clone(),
             declines_captures: AtomicBool::new(false),
+            captured_by_hand: AtomicBool::new(false),
             declines_refunds: AtomicBool::new(false),
         }
     }
@@ -79,6 +82,11 @@ impl Payments for Moody {
     async fn capture(&self, command: &Command, wish: Capture) -> Answer<Receipt, CaptureError> {
         if self.declines_captures.load(Ordering::SeqCst) {
             return Err(Fault::Refused(CaptureError::Declined { reason: declined() }));
+        }
+        if self.captured_by_hand.load(Ordering::SeqCst) {
+            let amount = Money::new(1, wish.amount.currency);
+            let by_hand = command.call.clone().command("by-hand".parse().unwrap());
+            self.fake.capture(&by_hand, Capture { amount, ..wish.clone() }).await?;
         }
         self.fake.capture(command, wish).await
     }
