@@ -103,37 +103,25 @@ impl Service {
                 row.ok_or(Abort::Refused(CartError::NotFound))
             })
             .await?;
-        let version = version.unwrap_or(old.version);
         let currency = old.currency().map_err(broken)?;
         let (lines, sum) = self.priced(command, content, currency, operator).await?;
         let now = self.store.clock().now();
         let new = row_of(id, &lines, &sum, now).map_err(broken)?;
         // What a replacement leaves as it was.
-        let CartRow { checkout, customer, reference, currency, secret_hash, created_at, .. } = old;
-        let version = version + 1;
-        let row = CartRow {
-            version,
-            checkout,
-            customer,
-            reference,
-            currency,
-            secret_hash,
-            created_at,
-            ..new
-        };
+        let CartRow { customer, reference, currency, secret_hash, created_at, .. } = old;
+        let row = CartRow { customer, reference, currency, secret_hash, created_at, ..new };
         let shown = row.cart(CartStatus::Open).map_err(broken)?;
-        let priced_at = self
+        let (version, priced_at) = self
             .store
             .write(command, move |tx| {
                 let c = tx.connection();
-                if store::replace_cart(c, &row)? {
-                    return Ok(row.priced_at);
+                match store::replace_cart(c, &row, version)? {
+                    Some(version) => Ok((version, row.priced_at)),
+                    None => not_replaced(c, id, &row, version),
                 }
-                not_replaced(c, id, &row)
             })
             .await?;
-        let priced_at = Timestamp::from_micros(priced_at);
-        Ok(Cart { checkout: None, priced_at, ..shown })
+        Ok(Cart { version, priced_at: Timestamp::from_micros(priced_at), ..shown })
     }
 
     /// Forgets carts that nobody has bought or changed for a long time, as many as one transaction takes; `true` when
@@ -170,15 +158,18 @@ impl Service {
     }
 }
 
-/// Why a replacement changed nothing; nothing is wrong when the very same one was made before: then that one's time.
+/// Why a replacement changed nothing; nothing is wrong when the very same one was made before: then that one's version
+/// and time.
 fn not_replaced(
     c: &mut Connection,
     id: Id<Cart>,
     wanted: &CartRow,
-) -> Result<i64, Abort<CartError>> {
+    expected: Option<i64>,
+) -> Result<(i64, i64), Abort<CartError>> {
     let there = store::cart(c, id)?.ok_or(Abort::Refused(CartError::NotFound))?;
-    if there.version == wanted.version && there.lines == wanted.lines {
-        return Ok(there.priced_at);
+    let next = expected.and_then(|version| version.checked_add(1));
+    if next == Some(there.version) && there.lines == wanted.lines {
+        return Ok((there.version, there.priced_at));
     }
     Err(Abort::Refused(match there.checkout()? {
         Some(checkout) => CartError::NotOpen { checkout: Some(checkout) },

@@ -107,28 +107,36 @@ pub(crate) fn cart_version(
         .optional())
 }
 
-/// Replaces the content of an open cart at `row.version - 1`; `false` when it is not that.
-pub(crate) fn replace_cart(c: &mut Connection, row: &CartRow) -> QueryResult<bool> {
-    let changed = on!(c, |c| cached(
-        diesel::update(
-            table::table
-                .find(&row.id)
-                .filter(table::version.eq(row.version - 1))
-                .filter(table::checkout.is_null())
+/// Replaces the content of an open cart, at this version where one is named; the version that it has then, nothing when
+/// it is not open or not at that version. The row's own version is not looked at.
+pub(crate) fn replace_cart(
+    c: &mut Connection,
+    row: &CartRow,
+    expected: Option<i64>,
+) -> QueryResult<Option<i64>> {
+    let open = table::table.find(&row.id).filter(table::checkout.is_null());
+    let content = (
+        table::version.eq(table::version + 1),
+        table::lines.eq(&row.lines),
+        table::line_count.eq(row.line_count),
+        table::goods.eq(row.goods),
+        table::parts.eq(&row.parts),
+        table::net_micros.eq(row.net_micros),
+        table::total_minor.eq(row.total_minor),
+        table::priced_at.eq(row.priced_at),
+    );
+    match expected {
+        Some(version) => on!(c, |c| cached(
+            diesel::update(open.filter(table::version.eq(version)))
+                .set(content)
+                .returning(table::version)
         )
-        .set((
-            table::version.eq(row.version),
-            table::lines.eq(&row.lines),
-            table::line_count.eq(row.line_count),
-            table::goods.eq(row.goods),
-            table::parts.eq(&row.parts),
-            table::net_micros.eq(row.net_micros),
-            table::total_minor.eq(row.total_minor),
-            table::priced_at.eq(row.priced_at),
-        ))
-    )
-    .execute(c))?;
-    Ok(changed == 1)
+        .get_result(c)
+        .optional()),
+        None => on!(c, |c| cached(diesel::update(open).set(content).returning(table::version))
+            .get_result(c)
+            .optional()),
+    }
 }
 
 /// Binds an open cart of this version to a checkout; `false` when it is not that.

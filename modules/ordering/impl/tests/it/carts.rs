@@ -39,8 +39,28 @@ async fn a_cart_is_priced_by_the_catalog_and_replaced_whole() {
         assert_eq!(put(1, &[("B", 5)]).await.unwrap(), new, "the same replacement again");
         let other = put(1, &[("B", 6)]).await;
         assert_eq!(other, Err(Fault::Refused(CartError::VersionMismatch { version: 2 })));
+        let never = put(i64::MAX, &[("B", 6)]).await;
+        assert_eq!(never, Err(Fault::Refused(CartError::VersionMismatch { version: 2 })));
         let wish = CartWish { cart: cart.id, by: Opener::Operator };
         assert_eq!(world.ordering.cart(&call(), wish).await.unwrap(), new);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_replaces_whichever_version_stands_is_never_too_late() {
+    World::each(async |world| {
+        world.sell("A", "1", 1);
+        let cart = world.cart(goods(&[])).await;
+        let puts = (1..=16).map(|quantity| {
+            let (content, by) = (goods(&[("A", quantity)]), Opener::Operator);
+            let wish = PutCart { cart: cart.id, by, version: None, content };
+            let world = &world;
+            async move { world.ordering.put_cart(&command(), wish).await.unwrap().version }
+        });
+        let mut versions = futures_util::future::join_all(puts).await;
+        versions.sort_unstable();
+        assert_eq!(versions, (2..=17).collect::<Vec<_>>());
     })
     .await;
 }
