@@ -69,7 +69,8 @@ async fn open(settings: &Settings, locked: Locked) -> Result<Reached> {
     let secret = deployment_secret(settings, &locked)?;
     let all = descriptors().into_iter().map(|module| module.name);
     let here: Vec<_> = all.filter(|name| settings.modules.url(name).is_none()).collect();
-    let opening = Opening { settings, secret: &secret, here, health: &Health::new() };
+    let opening =
+        Opening { settings, secret: &secret, here, health: &Health::new(), locked: &locked };
     let shop = Arc::new(Shop::open(opening).await?);
     let mut operations: Vec<Arc<dyn Operations>> =
         vec![Arc::new(LocalOperations(Arc::clone(&shop)))];

@@ -42,7 +42,8 @@ pub async fn serve(
     let public = web::bind(settings.http.listen, "--listen")?;
     let internal = web::bind(settings.internal.listen, "internal.listen")?;
 
-    let opening = Opening { settings, secret: &secret, here: here.clone(), health: &health };
+    let opening =
+        Opening { settings, secret: &secret, here: here.clone(), health: &health, locked: &data };
     let shop = Arc::new(Shop::open(opening).await?);
     let operations: Arc<dyn Operations> = Arc::new(LocalOperations(Arc::clone(&shop)));
     let outside = Outside {

@@ -20,7 +20,7 @@ pub use running::Running;
 use starting::Starting;
 use wires::Wires;
 
-use crate::{modules::Modules, secrets::DeploymentSecret, settings::Settings};
+use crate::{data_dir::Locked, modules::Modules, secrets::DeploymentSecret, settings::Settings};
 
 /// How long a module's workers may take to end, before the process ends without them.
 const STOP_TIME: Duration = Duration::from_secs(10);
@@ -45,6 +45,8 @@ pub struct Opening<'a> {
     pub here: Vec<&'static str>,
     /// Where each module's store says how it stands.
     pub health: &'a Health,
+    /// The lock on the data directory, by which whoever had it before has ended.
+    pub locked: &'a Locked,
 }
 
 /// A shop whose modules run.
@@ -63,8 +65,8 @@ pub struct Shop {
 impl Shop {
     /// Opens the data, then starts the modules, each with what it may call and hear.
     pub async fn open(opening: Opening<'_>) -> Result<Self> {
-        let Opening { settings, secret, here, health } = opening;
-        let stores = data::open_stores(settings, secret, &here, health).await?;
+        let stores = data::open_stores(&opening).await?;
+        let Opening { settings, secret, .. } = opening;
         let registry = Arc::new(rpc::Registry::new(secret.rpc()));
         let feeds = Arc::new(FeedServer::new(Arc::clone(&registry)));
         let graph = CallGraph::default();

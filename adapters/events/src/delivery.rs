@@ -95,8 +95,14 @@ impl Delivery {
             subscription: self.subscription.to_string(),
             owner: self.owner.to_string(),
             now,
+            lapsed: self.lapsed(now),
             until: now.plus(self.limits.lease),
         }
+    }
+
+    /// Others' leases that end by this moment bind nobody: all, where nobody else can have the store open.
+    pub fn lapsed(&self, now: Timestamp) -> Timestamp {
+        if self.store.is_alone() { Timestamp::from_micros(i64::MAX) } else { now }
     }
 
     fn apply_batch(

@@ -8,7 +8,8 @@ pub struct Limits {
     /// Events in one transaction: enough that the commit's cost is shared, few enough that the writer of the module
     /// is not kept from its callers for long.
     pub batch: u32,
-    /// How long a process keeps a subscription after its last step. It is how long the others wait after a crash.
+    /// How long a process keeps a subscription after its last step. It is how long the others wait after a crash,
+    /// unless they know by a lock that it is dead ([`Store::alone`](::store::Store::alone)).
     pub lease: Duration,
     /// Tries of one event before an operator must look: with the waits below about half an hour, longer than the
     /// restart of a module that an effect needs.

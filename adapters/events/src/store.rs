@@ -33,6 +33,8 @@ pub(crate) struct Claim {
     pub subscription: String,
     pub owner: String,
     pub now: Timestamp,
+    /// Others' leases that end by this moment bind nobody.
+    pub lapsed: Timestamp,
     pub until: Timestamp,
 }
 
@@ -95,7 +97,7 @@ pub(crate) fn advance(
     to: u64,
 ) -> QueryResult<bool> {
     let free =
-        cursor::lease_owner.eq(&claim.owner).or(cursor::lease_until_at.le(claim.now.micros()));
+        cursor::lease_owner.eq(&claim.owner).or(cursor::lease_until_at.le(claim.lapsed.micros()));
     let moved = on!(connection, |c| cached(
         diesel::update(cursor::table.find(&claim.subscription))
             .filter(cursor::position.eq(column(from)))
@@ -115,7 +117,7 @@ pub(crate) fn advance(
 /// Takes or keeps the lease and locks the subscription, wherever its cursor stands.
 pub(crate) fn claim(connection: &mut Connection, claim: &Claim) -> QueryResult<bool> {
     let free =
-        cursor::lease_owner.eq(&claim.owner).or(cursor::lease_until_at.le(claim.now.micros()));
+        cursor::lease_owner.eq(&claim.owner).or(cursor::lease_until_at.le(claim.lapsed.micros()));
     let taken = on!(connection, |c| cached(
         diesel::update(cursor::table.find(&claim.subscription)).filter(free).set((
             cursor::lease_owner.eq(&claim.owner),

@@ -239,7 +239,7 @@ impl Subscriber {
         let leased = Timestamp::from_micros(row.lease_until_at);
         if row.alarm.is_some() {
             Err(Turn::Stopped)
-        } else if *row.lease_owner != *self.delivery.owner && leased > now {
+        } else if *row.lease_owner != *self.delivery.owner && leased > self.delivery.lapsed(now) {
             Err(Turn::Leased(leased))
         } else {
             Ok(store::position(row.position))

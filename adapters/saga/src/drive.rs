@@ -168,7 +168,8 @@ impl Core {
     async fn take(&self, id: SagaId, row: SagaRow) -> Option<SagaRow> {
         let now = self.store.clock().now();
         let ours = row.lease_owner == self.owner;
-        let leased = row.lease_until_at > now.micros();
+        // Where nobody else can have the table open, who had the lease has ended.
+        let leased = row.lease_until_at > now.micros() && !self.store.is_alone();
         if row.status().is_over() || row.next_try_at > now.micros() || (leased && !ours) {
             return None;
         }

@@ -10,7 +10,8 @@ pub struct Limits {
     /// One call of one step: longer is as good as no answer, so it ends as not known.
     pub step_timeout: Duration,
     /// How long a runner owns a saga without a sign of life. Longer than a step and its write, so that two runners
-    /// rarely do the same work; short, since it is how long a killed process keeps its sagas waiting.
+    /// rarely do the same work; short, since it is how long a killed process keeps its sagas waiting, unless the next
+    /// one knows by a lock that it is dead ([`Store::alone`](::store::Store::alone)).
     pub lease: Duration,
     /// Tries of one step before an operator must look: with the waits below about 25 minutes, longer than a
     /// restart of whatever is away.

@@ -74,7 +74,7 @@ impl Runner {
 
     /// Begins a saga within the transaction of the command that asks for it: it exists if and only if that commits.
     /// [`drive`](Self::drive) it after the commit; if nobody does, the background runner picks it up when the
-    /// lease is over.
+    /// lease is over, or at its next start where the store is [alone](Store::alone).
     pub fn start_in<D: Definition>(
         &self,
         tx: &mut Tx<'_>,
@@ -226,8 +226,10 @@ async fn look(core: &Core) -> Answer<(Vec<SagaId>, Duration), Never> {
     let now = core.store.clock().now();
     let limit = core.limits.concurrency;
     let call = core.call();
-    let found =
-        core.store.read(&call, move |c| Ok((store::due(c, now, limit)?, store::next_due(c, now)?)));
+    let alone = core.store.is_alone().then(|| core.owner.clone());
+    let found = core.store.read(&call, move |c| {
+        Ok((store::due(c, now, alone.as_deref(), limit)?, store::next_due(c, now)?))
+    });
     let (due, next) = found.await?;
     let poll = core.limits.poll;
     // At least a moment: a clock of microseconds must not make this loop spin.

@@ -2,8 +2,8 @@
 
 use ::store::{Connection, cached, on};
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, QueryResult, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, QueryResult,
+    Queryable, RunQueryDsl, Selectable, SelectableHelper,
     dsl::{count_star, min, sql},
     sql_types::Bool,
 };
@@ -108,20 +108,27 @@ pub(crate) fn record(connection: &mut Connection, from: i64, row: &SagaRow) -> Q
     Ok(written == 1)
 }
 
-/// Running sagas that are due and that nobody drives, the longest due first.
+/// Running sagas that are due and that nobody drives, the longest due first. `alone` names the only owner whose leases
+/// bind, where nobody else can have the table open.
 pub(crate) fn due(
     connection: &mut Connection,
     now: Timestamp,
+    alone: Option<&str>,
     limit: usize,
 ) -> QueryResult<Vec<String>> {
-    on!(connection, |c| saga::table
-        .filter(running())
-        .filter(saga::next_try_at.le(now.micros()))
-        .filter(saga::lease_until_at.le(now.micros()))
-        .order(saga::next_try_at)
-        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-        .select(saga::id)
-        .load(c))
+    on!(connection, |c| {
+        let query = saga::table
+            .filter(running())
+            .filter(saga::next_try_at.le(now.micros()))
+            .order(saga::next_try_at)
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .select(saga::id);
+        let over = saga::lease_until_at.le(now.micros());
+        match alone {
+            Some(owner) => query.filter(over.or(saga::lease_owner.ne(owner))).load(c),
+            None => query.filter(over).load(c),
+        }
+    })
 }
 
 /// When the next saga that nobody drives is due.

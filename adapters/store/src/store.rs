@@ -34,6 +34,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    alone: bool,
 }
 
 struct Inner {
@@ -86,7 +87,19 @@ impl Store {
             Location::Postgres { url } => open_postgres(&shared, url)?,
         };
         let inner = Inner { shared, location: location.clone(), threads: Mutex::new(threads) };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), alone: false })
+    }
+
+    /// The same door, for a process that holds a lock on the data which no other process gets past: whoever had the
+    /// data open before has ended, so nobody else's lease in it needs to be waited for.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
+
+    /// Is it certain that no other process has this data open?
+    pub fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// The module whose data this is.

@@ -10,7 +10,7 @@ use store::{Limits, Location, ModuleDescriptor, Store};
 use telemetry::{Check, Health, State};
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::descriptors;
+use super::{Opening, descriptors};
 use crate::{secrets::DeploymentSecret, settings::Settings};
 
 /// How often a module's database is asked whether it is there: what is away is known before a load balancer's next look.
@@ -95,13 +95,18 @@ pub fn migrate(module: &ModuleDescriptor, location: &Location) -> Result<Vec<Str
         .map_err(|error| explain(location, error.into()))
 }
 
-/// Opens a module's data, up to date.
+/// Opens a module's data, up to date. The caller holds the lock on the data directory.
 fn open_store(module: &ModuleDescriptor, location: &Location, limits: Limits) -> Result<Store> {
     for name in migrate(module, location)? {
         tracing::info!(module = module.name, migration = name, "migrated");
     }
     let opened = Store::open(module.name, location, limits, Clock::system());
-    opened.map_err(|error| explain(location, error.into()))
+    let store = opened.map_err(|error| explain(location, error.into()))?;
+    Ok(match location {
+        // A file is in the locked directory: what a killed process has left need not wait for its leases to end.
+        Location::Sqlite { .. } => store.alone(),
+        Location::Postgres { .. } => store,
+    })
 }
 
 /// On PostgreSQL the usual cause is that nobody has made the module's role yet.
@@ -114,13 +119,9 @@ fn explain(location: &Location, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Opens the data of the modules that run here, side by side.
-pub async fn open_stores(
-    settings: &Settings,
-    secret: &DeploymentSecret,
-    here: &[&'static str],
-    health: &Health,
-) -> Result<BTreeMap<&'static str, Own>> {
+/// Opens the data of the modules that run here, side by side, in a data directory that is locked for this process.
+pub async fn open_stores(opening: &Opening<'_>) -> Result<BTreeMap<&'static str, Own>> {
+    let Opening { settings, secret, here, health, locked: _ } = opening;
     let mut opening = Vec::new();
     for module in descriptors().into_iter().filter(|module| here.contains(&module.name)) {
         let (name, check) = (module.name, health.check(module.name));

@@ -89,6 +89,39 @@ async fn a_server_that_is_killed_between_any_two_steps_ends_what_it_began() {
 }
 
 #[tokio::test]
+async fn a_restart_on_files_goes_on_at_once_with_what_a_kill_left() {
+    let mut home = Home::new(Database::Sqlite).unwrap();
+    // A lease of half an hour: whoever waits for its end comes too late for this test.
+    home.set("BANYAN_ORDERING_STEP_TIMEOUT", "10m");
+    home.set("BANYAN_PAYMENTS_SIMULATED_DELAY", "2s");
+    let server = home.up();
+    let operator = server.operator();
+    stock(&operator, &[("LAMP", "10.00", 5)]).await;
+    let lines = json!({ "lines": [{ "sku": "LAMP", "quantity": 1 }] });
+    let cart = operator.post("/v1/carts", "cart", lines).await.expect(201);
+    let path = format!("/v1/carts/{}/checkout", cart["id"].as_str().unwrap());
+    let paying = tokio::spawn(async move {
+        let late = json!({ "payment_token": "tok_late" });
+        drop(operator.try_ask(Method::POST, &path, Some("pay"), Some(late)).await);
+    });
+    until("the provider is asked", async || {
+        let available = available(&server.operator(), "LAMP").await;
+        (available == 4).then_some(())
+    })
+    .await;
+    server.kill();
+    paying.await.unwrap();
+
+    let _server = home.up();
+    until("what nobody asks for again has ended", async || {
+        let open = home.json(&["sagas", "list", "--format", "json"]);
+        (open == json!([])).then_some(())
+    })
+    .await;
+    assert_eq!(home.verified()["orders"]["live"], 1);
+}
+
+#[tokio::test]
 async fn a_full_disk_is_said_and_breaks_nothing() {
     let home = Home::new(Database::Sqlite).unwrap();
     let server = home.up();

@@ -132,6 +132,22 @@ async fn of_two_processes_one_hears_and_the_other_takes_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_else_can_be_the_lease_of_the_dead_binds_nobody() {
+    for world in worlds() {
+        let first = worker(&world, world.hearer.clone());
+        world.tell(&["a"], 1).await;
+        world.hears(&[("a", (1, 1))]).await;
+        first.kill();
+        assert!(world.status().await.leased_until > world.clock.now(), "its lease stands");
+        let second = worker(&world, world.hearer.clone().alone());
+        world.tell(&["a"], 2).await;
+        // The clock stands still.
+        world.hears(&[("a", (2, 2))]).await;
+        second.kill();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_race_without_a_lease_still_give_each_event_one_effect() {
     for world in worlds() {
         let other = second_store(&world, &world.clock).unwrap_or_else(|| world.hearer.clone());

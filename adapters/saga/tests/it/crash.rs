@@ -1,12 +1,12 @@
 //! A process that dies between any two moments of a saga, and two that drive one.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use saga::{SagaId, Status};
 
 use crate::world::{
     Meets::{DoneThenHangs, Hangs, Says},
-    Purchase, Said, World, begin, call, eventually, limits, long, worlds,
+    Purchase, Said, World, begin, call, eventually, limits, long, soon, worlds,
 };
 
 /// Starts a saga in a process of its own that is killed once the outside hangs.
@@ -73,6 +73,35 @@ async fn a_saga_whose_starter_died_before_it_drove_it_is_picked_up() {
         let id = world.begin(&world.runner()).await;
         assert_eq!(ends(&world, id).await, Status::Done);
         assert_eq!(world.effects(id).await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_else_can_be_the_dead_are_followed_at_once() {
+    for mut world in worlds() {
+        world.outside.will(&[DoneThenHangs]);
+        let id = dies(&world).await;
+        let heir = world.runner();
+        let waits = heir.drive(id, soon()).await.unwrap();
+        assert_eq!(waits.status, Status::Running, "it may live: its lease is respected");
+
+        world.store = world.store.clone().alone();
+        // Nobody comes back to ask for it, and the clock stands still.
+        let heir = world.runner();
+        heir.start(world.ownership.subscribe());
+        let ended = eventually(async || {
+            let view = heir.show(&call(), id).await.unwrap();
+            if view.status.is_over() { Ok(view) } else { Err(format!("{view:?}")) }
+        });
+        assert_eq!(ended.await.status, Status::Done);
+        assert_eq!(heir.counters().taken_over.load(Ordering::Relaxed), 1);
+        assert_eq!(world.effects(id).await, ["Take to Pay", "done"]);
+
+        // Somebody does, and the background does not look.
+        world.outside.will(&[Hangs]);
+        let id = dies(&world).await;
+        assert_eq!(world.runner().drive(id, long()).await.unwrap().status, Status::Done);
+        heir.stop(long()).await;
     }
 }
 

@@ -235,6 +235,10 @@ pub fn long() -> Deadline {
     Deadline::within(Duration::from_secs(20))
 }
 
+pub fn soon() -> Deadline {
+    Deadline::within(Duration::from_millis(100))
+}
+
 pub async fn begin(runner: &Runner, store: &Store) -> SagaId {
     let (runner, id) = (runner.clone(), SagaId::fresh());
     let call = call();
