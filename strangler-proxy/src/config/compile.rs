@@ -11,7 +11,10 @@ use super::{
     document::{Config, FilesPart},
     fault::{Fault, KeyPath},
 };
-use crate::route::{Table, decide::Network, overlap};
+use crate::{
+    http1::Edits,
+    route::{Table, decide::Network, overlap},
+};
 
 /// What is held over the file's word while the process runs: it outlives a reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -185,8 +188,8 @@ fn tester(config: &Config, faults: &mut Vec<Fault>) -> Option<Tester> {
             format_args!("must have at least {TESTER_SECRET_MIN} characters"),
         ));
     }
-    if !merge::is_field_name(&config.tester.header) {
-        faults.push(Fault::at(&path.key("header"), "is no name of a header field"));
+    if let Err(error) = Edits::default().remove(&config.tester.header) {
+        faults.push(Fault::at(&path.key("header"), error));
     }
     Some(Tester { header: config.tester.header.to_ascii_lowercase().into(), secret })
 }

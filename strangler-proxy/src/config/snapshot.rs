@@ -11,6 +11,7 @@ use std::{
 use settings::Secret;
 
 use super::{Breaker, Fallback, Limits, Parking, Retries, Timeouts, Upstream};
+use crate::http1::Edits;
 use crate::route::{
     RouteId, Stage, Sticky, Table, UpstreamId, Weight,
     decide::{AllowList, Network},
@@ -196,12 +197,14 @@ pub struct Rewrite {
 }
 
 /// What is changed of a message's fields: first what goes, then what is set.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct HeaderEdits {
     /// Names in lower case: every field of this name goes.
     pub remove: Box<[Box<str>]>,
     /// Names (as written) and values: replaces every field of this name.
     pub set: Box<[(Box<str>, Box<str>)]>,
+    /// The same as the engine carries it out; of a request also the tester's header goes.
+    pub edits: Edits,
 }
 
 impl HeaderEdits {
@@ -243,7 +246,7 @@ impl Client {
     }
 }
 
-/// Testers may choose a side with a header. The engine never passes the header on.
+/// Testers may choose a side with a header. It is never passed on: every route's request edits remove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tester {
     /// The header's name in lower case.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::http1::{Leniency, normalise};
+
 /// The longest pattern: no real path is longer, and the table's memory stays in proportion to the file.
 const PATTERN_BYTES_MAX: usize = 1024;
 
@@ -176,32 +178,17 @@ fn literal(part: &str, last: bool) -> Result<Segment, &'static str> {
     if !part.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("write characters that are not visible ASCII percent-encoded, `%C3%A9`");
     }
-    if !is_normal(part.as_bytes()) {
+    let mut spelled = Vec::new();
+    // A route may forgive what it likes: that is decided per request, not here.
+    if normalise(format!("/{part}").as_bytes(), Leniency::ALL, &mut spelled).is_err() {
+        return Err("no path may have this; is its percent-encoding whole?");
+    }
+    if spelled.strip_prefix(b"/") != Some(part.as_bytes()) {
         return Err(
-            "percent-encoding in its normal form has capital hex digits, and none for letters, digits, `-._~`",
+            "write it in its normal form: capital hex digits, and none for letters, digits, `-._~`",
         );
     }
     Ok(Segment::Literal(part.as_bytes().into()))
-}
-
-fn is_normal(part: &[u8]) -> bool {
-    let mut rest = part;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
-        let Some((digits, after)) = rest.get(at + 1..).and_then(|tail| tail.split_at_checked(2))
-        else {
-            return false;
-        };
-        let hex = |byte: &u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte);
-        let code =
-            std::str::from_utf8(digits).ok().and_then(|text| u8::from_str_radix(text, 16).ok());
-        let unreserved =
-            code.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
-        if !digits.iter().all(hex) || unreserved {
-            return false;
-        }
-        rest = after;
-    }
-    true
 }
 
 /// The segments of a path, one after the other.

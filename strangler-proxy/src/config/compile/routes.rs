@@ -8,7 +8,9 @@ use crate::{
         HeaderEdits, Redirect, Rewrite, Route,
         document::{Config, HeadersPart, RoutePart},
         fault::{Fault, KeyPath},
+        unknown::nearest,
     },
+    http1::{Edits, Leniency},
     route::{
         Condition, KeySource, RouteId, Stage, Sticky, UpstreamId, Weight,
         bucket::salt,
@@ -119,6 +121,7 @@ impl Making<'_, '_> {
     fn route(&mut self, id: RouteId, monolith: UpstreamId) -> Route {
         let (config, part, path) = (self.config, self.part, self.path);
         let defaults = &config.defaults;
+        let tester = config.tester.secret.is_some().then_some(config.tester.header.as_str());
         let matched = self.matched();
         let from = self.upstream(part.from.as_deref(), "from").unwrap_or(monolith);
         let to = self.upstream(part.to.as_deref(), "to");
@@ -157,14 +160,22 @@ impl Making<'_, '_> {
             fallback: fallback.unwrap_or_default(),
             redirect: self.redirect(&matched),
             rewrite: self.rewrite(&matched),
-            request_headers: self.edits(&part.request_headers, &path.key("request_headers")),
-            response_headers: self.edits(&part.response_headers, &path.key("response_headers")),
+            request_headers: self.edits(
+                &part.request_headers,
+                &path.key("request_headers"),
+                tester,
+            ),
+            response_headers: self.edits(
+                &part.response_headers,
+                &path.key("response_headers"),
+                None,
+            ),
             timeouts: merge::timeouts([&part.timeouts, asks, &defaults.timeouts]),
             retries: merge::retries(&part.retries, &defaults.retries),
             breaker: merge::breaker(&part.breaker, &defaults.breaker),
             parking: merge::parking(&part.parking, &defaults.parking),
             limits,
-            leniency: part.leniency.iter().map(|name| name.as_str().into()).collect(),
+            leniency: self.leniency(),
             matched,
         }
     }
@@ -368,45 +379,20 @@ impl Making<'_, '_> {
         Rewrite { path: template, host: host.map(Into::into) }
     }
 
-    fn edits(&mut self, part: &HeadersPart, path: &KeyPath) -> HeaderEdits {
-        /// What frames a message or says where it goes is the proxy's own; changing it here would break it.
-        const OWN: [&str; 8] = [
-            "connection",
-            "content-length",
-            "host",
-            "keep-alive",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-        ];
-        let mut check = |name: &str, path: &KeyPath| {
-            if !merge::is_field_name(name) {
-                self.faults
-                    .push(Fault::at(path, format_args!("`{name}` is no name of a header field")));
-            } else if OWN.contains(&name.to_ascii_lowercase().as_str()) {
-                let what = format_args!(
-                    "`{name}` is the proxy's own{}",
-                    if name.eq_ignore_ascii_case("host") { "; see `rewrite.host`" } else { "" }
-                )
-                .to_string();
-                self.faults.push(Fault::at(path, what));
-            }
-        };
+    fn edits(&mut self, part: &HeadersPart, path: &KeyPath, dropped: Option<&str>) -> HeaderEdits {
+        let mut edits = Edits::default();
         for (index, name) in part.remove.iter().enumerate() {
-            check(name, &path.key("remove").index(index));
-        }
-        for name in part.set.keys() {
-            check(name, &path.key("set").key(name));
+            if let Err(error) = edits.remove(name) {
+                self.faults.push(Fault::at(&path.key("remove").index(index), error));
+            }
         }
         for (name, value) in &part.set {
-            if !merge::is_field_value(value) {
-                self.faults.push(Fault::at(
-                    &path.key("set").key(name),
-                    "has a control character, or a space at an end",
-                ));
+            if let Err(error) = edits.set(name, value) {
+                self.faults.push(Fault::at(&path.key("set").key(name), error));
             }
         }
+        // A name that cannot be removed was told as a fault of the tester's part.
+        drop(dropped.map(|name| edits.remove(name)));
         HeaderEdits {
             remove: part.remove.iter().map(|name| name.to_ascii_lowercase().into()).collect(),
             set: part
@@ -414,6 +400,22 @@ impl Making<'_, '_> {
                 .iter()
                 .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
                 .collect(),
+            edits,
         }
+    }
+
+    fn leniency(&mut self) -> Box<[Box<str>]> {
+        let part = self.part;
+        for (index, name) in part.leniency.iter().enumerate() {
+            if Leniency::by_name(name).is_none() {
+                let known: Vec<_> = Leniency::names().collect();
+                let what = match nearest(name, known.iter().copied()) {
+                    Some(meant) => format!("there is no `{name}`; did you mean `{meant}`?"),
+                    None => format!("there is no `{name}`; there are {}", known.join(", ")),
+                };
+                self.faults.push(Fault::at(&self.path.key("leniency").index(index), what));
+            }
+        }
+        part.leniency.iter().map(|name| name.as_str().into()).collect()
     }
 }
