@@ -9,6 +9,8 @@
 )]
 
 pub mod config;
+pub mod engine;
 pub mod http1;
 pub mod route;
+pub mod seen;
 pub mod steer;

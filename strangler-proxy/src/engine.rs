@@ -1,0 +1,31 @@
+//! The engine: workers that carry requests between clients and upstreams.
+//!
+//! Reading order: [`worker`] (a thread and what it owns), [`connection`] (a client's connection), [`request`] (one
+//! request), [`forward`] and [`exchange`] (an upstream asked), [`transfer`] (one direction of a body).
+
+mod accept;
+mod answer;
+mod buffers;
+mod client;
+mod connection;
+mod endpoint;
+mod exchange;
+mod fault;
+mod forward;
+mod gate;
+mod handle;
+mod kit;
+mod limits;
+mod listen;
+mod pool;
+mod request;
+mod resolve;
+mod shadow;
+mod stream;
+mod timers;
+mod transfer;
+mod tunnel;
+mod view;
+mod worker;
+
+pub use handle::{Handle, Proxy, StartError};

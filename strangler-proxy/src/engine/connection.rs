@@ -1,0 +1,104 @@
+//! The life of a client's connection: idle, a request, its answer, and again. One task does it all, the upstream's side
+//! included.
+
+use std::{future::poll_fn, net::SocketAddr, rc::Rc, task::Poll};
+
+use super::{
+    answer::{self, About},
+    client::{Client, Head},
+    fault::Fault,
+    kit::Kit,
+    request::{self, Next},
+    stream::Stream,
+    worker::Worker,
+};
+use crate::seen::{Entry, Trace};
+
+/// Serves a connection to its end.
+pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
+    let mut client = Client::new(Rc::clone(&worker), stream, peer);
+    poll_fn(|cx| {
+        client.slot.listen(cx);
+        Poll::Ready(())
+    })
+    .await;
+    while client.is_asking().await {
+        let mut kit = worker.kits.take();
+        let next = requests(&mut client, &mut kit).await;
+        match next {
+            Next::Idle => worker.kits.put(kit),
+            Next::Again => worker.kits.put(kit),
+            Next::Close => {
+                let rubbish = std::mem::take(&mut kit.input);
+                worker.kits.put(kit);
+                client.linger(rubbish).await;
+                return;
+            }
+            Next::Abort => {
+                worker.kits.put(kit);
+                client.stream.abort();
+                return;
+            }
+            Next::Gone => {
+                worker.kits.put(kit);
+                return;
+            }
+        }
+    }
+}
+
+/// Serves requests one after the other as long as there are bytes of them.
+async fn requests(client: &mut Client, kit: &mut Box<Kit>) -> Next {
+    loop {
+        let view = client.worker.view();
+        let head_len = match client.head(kit, &view).await {
+            Head::Whole(head_len) => head_len,
+            Head::Over => return Next::Gone,
+            Head::Bad(fault) => return refuse(client, kit, fault).await,
+        };
+        drop(view);
+        match request::serve(client, kit, head_len).await {
+            Next::Again if kit.input.is_empty() => return Next::Idle,
+            Next::Again => {}
+            last => return last,
+        }
+    }
+}
+
+/// Answers what could not even be read.
+async fn refuse(client: &mut Client, kit: &mut Kit, fault: Fault) -> Next {
+    let view = client.worker.view();
+    let trace = Trace::made(&client.worker.ids);
+    let pseudonym = &*view.snapshot.client.pseudonym;
+    let about = About { pseudonym, trace: trace.id(), is_head: false, closes: true };
+    kit.to_client.clear();
+    answer::problem(&mut kit.to_client, fault, about);
+    tracing::debug!(
+        cause = fault.name(),
+        client = &*client.peer_text,
+        trace = trace.id(),
+        "refused"
+    );
+    let rest = view.route(view.snapshot.rest());
+    rest.cells.refused.add(1);
+    if view.snapshot.access_log {
+        client.worker.log.add(&Entry {
+            trace: trace.id(),
+            client: client.peer,
+            method: b"",
+            host: b"",
+            target: b"",
+            status: fault.status(),
+            route: "",
+            side: "",
+            why: "",
+            endpoint: "",
+            took: std::time::Duration::ZERO,
+            cause: fault.name(),
+        });
+    }
+    match client.write(&kit.to_client).await {
+        Ok(()) => Next::Close,
+        Err(_gone) => Next::Gone,
+    }
+}

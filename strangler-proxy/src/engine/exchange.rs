@@ -1,0 +1,397 @@
+//! A request and its answer between two connections, both directions at once, until both are over or one fails.
+//!
+//! Invariant: an upstream connection is given back only when the request was sent whole, the answer was read whole by its
+//! own framing, and not a byte is left over. Everything else is closed. So an answer can reach no request but its own.
+
+use std::{
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{
+    client::Client,
+    endpoint::Endpoint,
+    fault::Fault,
+    kit::Kit,
+    limits::{HALF_CLOSED, INFORMATIONAL_MAX},
+    request::Asked,
+    stream::Stream,
+    timers::Tick,
+    transfer::{Encode, Stopped, Transfer},
+    view::View,
+};
+use crate::http1::{
+    BodyReader, Cause, Framing, Parsed, RequestFacts, Upgrade, Version,
+    write::{self, Delivery, ResponseOut},
+};
+
+/// One try of a request on one connection.
+pub struct Exchange {
+    /// The connection to the upstream.
+    pub upstream: Stream,
+    /// Whose it is.
+    pub endpoint: Rc<Endpoint>,
+    /// What came from the upstream; taken when the first bytes are there.
+    pub buffer: Vec<u8>,
+    view: Rc<View>,
+    upload: Transfer,
+    sending: Sending,
+    download: Transfer,
+    reply: Reply,
+    facts: RequestFacts,
+    informational: u32,
+    status: u16,
+    /// May the client's connection carry another request?
+    keep_alive: bool,
+    /// May the upstream's?
+    reusable: bool,
+    /// Did the connection come from the pool? Then the upstream may have closed it before it saw the request.
+    reused: bool,
+    total: Tick,
+    is_set: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    /// Not all of the request has gone.
+    Going,
+    /// All of it has.
+    Done,
+    /// The upstream takes no more of it. It may have answered all the same.
+    Broken,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    /// No final head yet.
+    Head,
+    /// The head is read, the body on its way.
+    Body,
+    /// Another protocol from here on; the head of that answer is being written.
+    Switching,
+}
+
+/// How an exchange ended well.
+pub enum End {
+    /// With an answer.
+    Answered {
+        /// Its status.
+        status: u16,
+        /// May the client's connection carry another request?
+        keep_alive: bool,
+        /// Where in the input the request ended.
+        input_end: usize,
+    },
+    /// The connection speaks another protocol now.
+    Switched(Box<Exchange>),
+}
+
+/// How an exchange failed.
+pub struct Failed {
+    /// Why.
+    pub fault: Fault,
+    /// The status of the answer that the client has got a part of.
+    pub begun: Option<u16>,
+    /// May it be sent once more, because the connection was an old one that died before it carried a byte of an answer?
+    pub repeatable: bool,
+}
+
+impl Exchange {
+    /// The head is staged in `kit.to_upstream`; a body begins behind the head in the input.
+    pub fn new(
+        (upstream, endpoint, reused): (Stream, Rc<Endpoint>, bool),
+        kit: &Kit,
+        view: &Rc<View>,
+        asked: &Asked,
+        framing: Framing,
+    ) -> Result<Self, Cause> {
+        let route = view.snapshot.route(asked.decision.route);
+        let body = BodyReader::new(kit.request.framing(), route.limits.body.unwrap_or(u64::MAX))?;
+        let encode = if framing == Framing::Chunked { Encode::Chunked } else { Encode::Raw };
+        let now = Tick::default();
+        let total = route.timeouts.total.map_or(Tick::NEVER, |total| now.after(total));
+        Ok(Self {
+            upstream,
+            endpoint,
+            buffer: Vec::new(),
+            view: Rc::clone(view),
+            upload: Transfer::new(body, encode, asked.head_len),
+            sending: Sending::Going,
+            download: Transfer::new(BodyReader::new(Framing::None, 0)?, Encode::Raw, 0),
+            reply: Reply::Head,
+            facts: kit.request.facts(kit.request.upgrade() != Upgrade::None),
+            informational: 0,
+            status: 0,
+            keep_alive: false,
+            reusable: false,
+            reused,
+            total,
+            is_set: false,
+        })
+    }
+
+    /// Counts the whole time from here.
+    pub fn until(mut self, total: Tick) -> Self {
+        self.total = total;
+        self
+    }
+
+    /// Goes on in both directions. Ready when the answer is over.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        kit: &mut Kit,
+        asked: &Asked,
+    ) -> Poll<Result<(), Fault>> {
+        if self.sending == Sending::Going {
+            self.poll_upload(cx, client, kit)?;
+        }
+        let polled = match self.reply {
+            Reply::Head => self.poll_head(cx, client, kit, asked),
+            Reply::Body | Reply::Switching => self.poll_body(cx, client, kit),
+        };
+        if polled.is_ready() {
+            return polled;
+        }
+        if self.sending == Sending::Done {
+            client.poll_watch(cx, &mut kit.input)?;
+        }
+        self.poll_time(client, asked)
+    }
+
+    fn poll_upload(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        kit: &mut Kit,
+    ) -> Result<(), Fault> {
+        let source = (&mut client.stream, &mut kit.input);
+        let sink = (&mut self.upstream, &mut kit.to_upstream);
+        match self.upload.poll(cx, source, sink, &self.view.limits) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => {
+                self.sending = Sending::Done;
+                self.is_set = false;
+                Ok(())
+            }
+            Poll::Ready(Err(Stopped::Rule(Cause::CutShort) | Stopped::Read(_))) => {
+                Err(Fault::ClientGone)
+            }
+            Poll::Ready(Err(Stopped::Rule(cause))) => Err(Fault::Refused(cause)),
+            Poll::Ready(Err(Stopped::Write(_))) => {
+                self.sending = Sending::Broken;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads heads until the final one, and passes on those before it.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        kit: &mut Kit,
+        asked: &Asked,
+    ) -> Poll<Result<(), Fault>> {
+        loop {
+            if !self.buffer.is_empty() {
+                let parsed = kit.response.parse(&self.buffer, &self.view.limits, self.facts);
+                match parsed.map_err(|bad| Fault::BadResponse(bad.cause))? {
+                    Parsed::Complete { head_len } if kit.response.is_interim() => {
+                        self.interim(kit, head_len)?;
+                        continue;
+                    }
+                    Parsed::Complete { head_len } => {
+                        self.begin(client, kit, asked, head_len)?;
+                        return self.poll_body(cx, client, kit);
+                    }
+                    Parsed::Partial => {}
+                }
+            }
+            if self.poll_interim(cx, client, kit)?.is_pending() {
+                return Poll::Pending;
+            }
+            if self.buffer.capacity() == 0 {
+                if self.upstream.poll_readable(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.buffer = client.worker.bodies.take();
+            }
+            if self.buffer.len() == self.buffer.capacity() {
+                self.buffer.reserve(self.view.limits.head_bytes);
+            }
+            match self.upstream.poll_read(cx, &mut self.buffer) {
+                Poll::Ready(Ok(count)) if count > 0 => self.is_set = false,
+                Poll::Ready(Ok(_) | Err(_)) => return Poll::Ready(Err(Fault::ClosedEarly)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Stages an informational answer.
+    fn interim(&mut self, kit: &mut Kit, head_len: usize) -> Result<(), Fault> {
+        self.informational += 1;
+        if self.informational > INFORMATIONAL_MAX {
+            return Err(Fault::BadResponse(Cause::Unsolicited));
+        }
+        // RFC 9110, section 15.2: never to a client of HTTP/1.0.
+        if kit.request.version() == Version::Http11 {
+            let out = ResponseOut::of(&kit.response, Version::Http11, true);
+            write::response(&mut kit.to_client, &kit.response, &self.buffer, &out);
+        }
+        self.buffer.drain(..head_len);
+        Ok(())
+    }
+
+    /// Writes informational answers that are staged, as nobody knows how long the final one takes.
+    fn poll_interim(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        kit: &mut Kit,
+    ) -> Result<Poll<()>, Fault> {
+        if kit.to_client.is_empty() {
+            return Ok(Poll::Ready(()));
+        }
+        match self.download.poll_write(cx, &[], &mut client.stream, &mut kit.to_client) {
+            Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
+            Poll::Ready(Err(_)) => Err(Fault::ClientGone),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// The final head is read: stages it for the client.
+    fn begin(
+        &mut self,
+        client: &Client,
+        kit: &mut Kit,
+        asked: &Asked,
+        head_len: usize,
+    ) -> Result<(), Fault> {
+        let (head, version) = (&kit.response, kit.request.version());
+        self.status = head.status();
+        self.reply = if head.is_switching() { Reply::Switching } else { Reply::Body };
+        // An answer before the end of the request: the client is told that the connection ends, since what is left of
+        // the request may never be read.
+        let wants = kit.request.keep_alive()
+            && self.sending == Sending::Done
+            && !client.has_ended
+            && !client.worker.draining.get();
+        let mut out = ResponseOut::of(head, version, wants);
+        out.edits = &self.view.route(asked.decision.route).response_edits;
+        let date = client.worker.date.get();
+        out.date = Some(&date);
+        self.keep_alive = out.keep_alive;
+        self.reusable = head.keep_alive() && self.sending == Sending::Done;
+        let encode = if out.delivery == Delivery::Chunked { Encode::Chunked } else { Encode::Raw };
+        write::response(&mut kit.to_client, head, &self.buffer, &out);
+        let framing = head.framing();
+        let body = BodyReader::new(framing, u64::MAX).map_err(Fault::BadResponse)?;
+        self.download = Transfer::new(body, encode, head_len).go_on_from(&self.download);
+        self.download.forget_head();
+        Ok(())
+    }
+
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        kit: &mut Kit,
+    ) -> Poll<Result<(), Fault>> {
+        let source = (&mut self.upstream, &mut self.buffer);
+        let sink = (&mut client.stream, &mut kit.to_client);
+        self.download.poll(cx, source, sink, &self.view.limits).map_err(|stopped| match stopped {
+            Stopped::Rule(Cause::CutShort) | Stopped::Read(_) => Fault::CutShort,
+            Stopped::Rule(cause) => Fault::BadResponse(cause),
+            Stopped::Write(_) => Fault::ClientGone,
+        })
+    }
+
+    /// Sets the deadline where something has moved, and says who is late where it has passed.
+    fn poll_time(&mut self, client: &Client, asked: &Asked) -> Poll<Result<(), Fault>> {
+        let timers = &client.worker.timers;
+        let moved =
+            std::mem::take(&mut self.upload.progress) | std::mem::take(&mut self.download.progress);
+        if moved || !self.is_set {
+            self.is_set = true;
+            let (wait, _) = self.waits(asked);
+            client.slot.set(timers.now().after(wait).min(self.total));
+        }
+        if client.has_ended
+            && self.reply == Reply::Head
+            && self.total > timers.now().after(HALF_CLOSED)
+        {
+            self.total = timers.now().after(HALF_CLOSED);
+            client.slot.set(self.total);
+        }
+        if !client.slot.passed() {
+            return Poll::Pending;
+        }
+        if timers.now() >= self.total {
+            let fault = if client.has_ended { Fault::ClientGone } else { Fault::TotalTimeout };
+            return Poll::Ready(Err(fault));
+        }
+        Poll::Ready(Err(self.waits(asked).1))
+    }
+
+    /// How long what is waited for may take, and whose fault it is when it does not come.
+    fn waits(&self, asked: &Asked) -> (Duration, Fault) {
+        let timeouts = &self.view.snapshot.route(asked.decision.route).timeouts;
+        let body_idle = self.view.snapshot.client.body_idle;
+        match (self.reply, self.sending) {
+            (Reply::Head, Sending::Going) if self.upload.waits_for_sink => {
+                (timeouts.idle, Fault::IdleTimeout)
+            }
+            (Reply::Head, Sending::Going) => (body_idle, Fault::SlowBody),
+            (Reply::Head, Sending::Done | Sending::Broken) => {
+                let try_time = timeouts.per_try.unwrap_or(timeouts.first_byte);
+                (try_time.min(timeouts.first_byte), Fault::FirstByteTimeout)
+            }
+            (Reply::Body | Reply::Switching, _) if self.download.waits_for_sink => {
+                (body_idle, Fault::ClientGone)
+            }
+            (Reply::Body | Reply::Switching, _) => (timeouts.idle, Fault::IdleTimeout),
+        }
+    }
+
+    /// The answer is over: gives back what can be used again.
+    pub fn finish(mut self, client: &Client) -> End {
+        if self.reply == Reply::Switching {
+            return End::Switched(Box::new(self));
+        }
+        let worker = &client.worker;
+        let is_clean = self.download.end() == self.buffer.len();
+        if self.reusable && is_clean && !worker.draining.get() {
+            self.endpoint.pool.put(self.upstream, worker.timers.now());
+        }
+        worker.bodies.put(std::mem::take(&mut self.buffer));
+        let keep_alive = self.keep_alive && self.sending == Sending::Done;
+        End::Answered { status: self.status, keep_alive, input_end: self.upload.end() }
+    }
+
+    /// The exchange is broken off; its upstream connection is closed with it.
+    pub fn fail(mut self, client: &Client, kit: &Kit, fault: Fault) -> Failed {
+        let begun = (self.reply != Reply::Head && self.download.sent > 0).then_some(self.status);
+        let unheard = self.buffer.is_empty() && self.informational == 0;
+        let harmless = kit.request.method().is_idempotent() || self.upload.sent == 0;
+        let repeatable = fault == Fault::ClosedEarly
+            && self.reused
+            && unheard
+            && harmless
+            && self.upload.is_replayable();
+        client.worker.bodies.put(std::mem::take(&mut self.buffer));
+        Failed { fault, begun, repeatable }
+    }
+
+    /// How long nothing may move once the connection speaks another protocol.
+    pub fn idle_time(&self, asked: &Asked) -> Duration {
+        self.view.snapshot.route(asked.decision.route).timeouts.idle
+    }
+
+    /// Where the bytes begin that already belong to the other protocol: in the client's input and in the buffer.
+    pub fn left_over(&self) -> (usize, usize) {
+        (self.upload.end(), self.download.end())
+    }
+}

@@ -1,0 +1,175 @@
+//! What can go wrong with a request: its status, its name for people and for `Proxy-Status` (RFC 9209).
+
+use crate::http1::Cause;
+
+/// Why a request did not get its upstream's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The request breaks a rule.
+    Refused(Cause),
+    /// The head did not arrive in time.
+    SlowHead,
+    /// The body made no progress.
+    SlowBody,
+    /// Too many connections are open.
+    TooManyConnections,
+    /// The process has no file descriptor left for a connection to the upstream.
+    NoDescriptor,
+    /// The route is parked and there is no room to wait.
+    ParkFull,
+    /// The route was parked for longer than a request may wait.
+    ParkTimeout,
+    /// The proxy is being stopped while the request was still parked.
+    Draining,
+    /// The upstream has no endpoint, or none that has an address.
+    NoEndpoint,
+    /// Nothing listens there.
+    ConnectRefused,
+    /// No connection, for another reason.
+    ConnectFailed,
+    /// No connection in time.
+    ConnectTimeout,
+    /// No first byte of an answer in time.
+    FirstByteTimeout,
+    /// The answer made no progress, or the upstream took nothing of the request.
+    IdleTimeout,
+    /// The whole exchange took too long.
+    TotalTimeout,
+    /// The upstream closed the connection before it answered.
+    ClosedEarly,
+    /// The answer breaks a rule.
+    BadResponse(Cause),
+    /// The answer ended before it was whole.
+    CutShort,
+    /// The client has gone. Nobody is there to be told.
+    ClientGone,
+}
+
+impl Fault {
+    /// The status that the client gets. 499, nginx's number, stands in logs for a client that has gone.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Refused(cause) => cause.status(),
+            Self::SlowHead | Self::SlowBody => 408,
+            Self::TooManyConnections
+            | Self::NoDescriptor
+            | Self::ParkFull
+            | Self::ParkTimeout
+            | Self::Draining
+            | Self::NoEndpoint => 503,
+            Self::ConnectRefused
+            | Self::ConnectFailed
+            | Self::ClosedEarly
+            | Self::BadResponse(_)
+            | Self::CutShort => 502,
+            Self::ConnectTimeout
+            | Self::FirstByteTimeout
+            | Self::IdleTimeout
+            | Self::TotalTimeout => 504,
+            Self::ClientGone => 499,
+        }
+    }
+
+    /// The stable name, for logs and the problem's type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused(cause) | Self::BadResponse(cause) => cause.as_str(),
+            Self::SlowHead => "slow-head",
+            Self::SlowBody => "slow-body",
+            Self::TooManyConnections => "too-many-connections",
+            Self::NoDescriptor => "no-file-descriptor",
+            Self::ParkFull => "parking-full",
+            Self::ParkTimeout => "parked-too-long",
+            Self::Draining => "draining",
+            Self::NoEndpoint => "no-endpoint",
+            Self::ConnectRefused => "connection-refused",
+            Self::ConnectFailed => "connection-failed",
+            Self::ConnectTimeout => "connection-timeout",
+            Self::FirstByteTimeout => "response-timeout",
+            Self::IdleTimeout => "idle-timeout",
+            Self::TotalTimeout => "total-timeout",
+            Self::ClosedEarly => "connection-terminated",
+            Self::CutShort => "response-incomplete",
+            Self::ClientGone => "client-gone",
+        }
+    }
+
+    /// The error type of RFC 9209, section 2.3.
+    pub fn proxy_status(self) -> &'static str {
+        match self {
+            Self::Refused(Cause::Loop) => "proxy_loop_detected",
+            Self::Refused(_) | Self::SlowHead | Self::SlowBody | Self::ClientGone => {
+                "http_request_error"
+            }
+            Self::TooManyConnections => "connection_limit_reached",
+            Self::NoDescriptor => "proxy_internal_error",
+            Self::ParkFull | Self::ParkTimeout | Self::Draining => "proxy_internal_response",
+            Self::NoEndpoint | Self::ConnectFailed => "destination_unavailable",
+            Self::ConnectRefused => "connection_refused",
+            Self::ConnectTimeout => "connection_timeout",
+            Self::FirstByteTimeout | Self::TotalTimeout => "http_response_timeout",
+            Self::IdleTimeout => "connection_read_timeout",
+            Self::ClosedEarly => "connection_terminated",
+            Self::BadResponse(_) => "http_protocol_error",
+            Self::CutShort => "http_response_incomplete",
+        }
+    }
+
+    /// A sentence for whoever gets the answer. It says nothing of addresses inside.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Refused(_) => "the request breaks a rule of HTTP",
+            Self::SlowHead => "the request's head did not arrive in time",
+            Self::SlowBody => "the request's body did not arrive in time",
+            Self::TooManyConnections => "too many connections are open",
+            Self::NoDescriptor => "the proxy has no file descriptor left",
+            Self::ParkFull => "requests of this kind are being held and no more can wait",
+            Self::ParkTimeout => "requests of this kind were held for too long",
+            Self::Draining => "the proxy is being stopped",
+            Self::NoEndpoint => "the upstream has no endpoint",
+            Self::ConnectRefused => "the upstream refused the connection",
+            Self::ConnectFailed => "the upstream cannot be reached",
+            Self::ConnectTimeout => "the upstream did not take the connection in time",
+            Self::FirstByteTimeout => "the upstream did not answer in time",
+            Self::IdleTimeout => "the upstream made no progress",
+            Self::TotalTimeout => "the answer took too long",
+            Self::ClosedEarly => "the upstream closed the connection before it answered",
+            Self::BadResponse(_) => "the upstream's answer breaks a rule of HTTP",
+            Self::CutShort => "the upstream's answer ended before it was whole",
+            Self::ClientGone => "the client has gone",
+        }
+    }
+
+    /// Is the other side to blame? Then it counts as a failure of the route's side.
+    pub fn is_upstreams(self) -> bool {
+        match self {
+            Self::NoEndpoint
+            | Self::ConnectRefused
+            | Self::ConnectFailed
+            | Self::ConnectTimeout
+            | Self::FirstByteTimeout
+            | Self::IdleTimeout
+            | Self::TotalTimeout
+            | Self::ClosedEarly
+            | Self::BadResponse(_)
+            | Self::CutShort => true,
+            Self::Refused(_)
+            | Self::SlowHead
+            | Self::SlowBody
+            | Self::TooManyConnections
+            | Self::NoDescriptor
+            | Self::ParkFull
+            | Self::ParkTimeout
+            | Self::Draining
+            | Self::ClientGone => false,
+        }
+    }
+
+    /// Seconds after which trying again makes sense, where it does.
+    pub fn retry_after(self) -> Option<u32> {
+        match self.status() {
+            503 => Some(1),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Parking: the gate in front of a group of routes, and the exact barrier behind it.
+//!
+//! A gate belongs to one worker and lives on its thread, so "closed" and "how many are inside" need no atomics and the
+//! barrier is exact: once a worker has taken up the word to close, nothing more enters there, and what is inside is a
+//! plain number. What all workers share is only the count of those who wait, which nobody touches while the gate is open.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+/// How many requests of a group may wait at once, over all workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Requests.
+    pub requests: usize,
+    /// Bytes of them that are held.
+    pub bytes: usize,
+}
+
+/// Those who wait at the gates of one group, over all workers.
+#[derive(Debug, Default)]
+pub struct Lot {
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// The lots of all groups. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Lots(Arc<Mutex<HashMap<Box<str>, Arc<Lot>>>>);
+
+/// The gate of one group in one worker.
+#[derive(Debug)]
+pub struct Gate {
+    lot: Arc<Lot>,
+    /// By a call of [`Handle::park`](super::Handle::park).
+    held: Cell<bool>,
+    /// By the configuration.
+    parked: Cell<bool>,
+    /// Requests that have entered and are not done.
+    inside: Cell<usize>,
+    waiting: RefCell<VecDeque<Rc<Ticket>>>,
+    /// Who wants to know when nobody is inside.
+    emptied: RefCell<Vec<oneshot::Sender<()>>>,
+    /// How many of the waiting may enter per tick; none: all at once.
+    pace: Cell<Option<usize>>,
+}
+
+#[derive(Debug, Default)]
+struct Ticket {
+    called: Cell<bool>,
+    left: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// A request that is inside. Leaves when dropped.
+#[derive(Debug)]
+pub struct Inside(Rc<Gate>);
+
+/// A request that waits. Gives its place up when dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    gate: Rc<Gate>,
+    ticket: Rc<Ticket>,
+    bytes: usize,
+}
+
+/// There is no room to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl Lots {
+    /// The lot of a group.
+    pub fn of(&self, group: &str) -> Arc<Lot> {
+        let mut lots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(lots.entry(group.into()).or_default())
+    }
+}
+
+impl Lot {
+    /// How many requests wait now.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self, bytes: usize, room: Room) -> Result<(), Full> {
+        let claim = |counter: &AtomicUsize, more: usize, most: usize| {
+            counter
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                    now.checked_add(more).filter(|sum| *sum <= most)
+                })
+                .map_err(|_full| Full)
+        };
+        claim(&self.requests, 1, room.requests)?;
+        if let Err(full) = claim(&self.bytes, bytes, room.bytes) {
+            self.requests.fetch_sub(1, Ordering::Relaxed);
+            return Err(full);
+        }
+        Ok(())
+    }
+
+    fn leave(&self, bytes: usize) {
+        self.requests.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Gate {
+    /// An open gate.
+    pub fn new(lot: Arc<Lot>) -> Rc<Self> {
+        Rc::new(Self {
+            lot,
+            held: Cell::new(false),
+            parked: Cell::new(false),
+            inside: Cell::new(0),
+            waiting: RefCell::default(),
+            emptied: RefCell::default(),
+            pace: Cell::new(None),
+        })
+    }
+
+    /// Enters, where the gate is open.
+    pub fn enter(self: &Rc<Self>) -> Option<Inside> {
+        if self.is_closed() {
+            return None;
+        }
+        self.inside.set(self.inside.get() + 1);
+        Some(Inside(Rc::clone(self)))
+    }
+
+    /// Takes a place to wait.
+    pub fn wait(self: &Rc<Self>, bytes: usize, room: Room) -> Result<Waiting, Full> {
+        self.lot.enter(bytes, room)?;
+        let ticket = Rc::new(Ticket::default());
+        self.waiting.borrow_mut().push_back(Rc::clone(&ticket));
+        Ok(Waiting { gate: Rc::clone(self), ticket, bytes })
+    }
+
+    /// Does it hold requests back?
+    pub fn is_closed(&self) -> bool {
+        self.held.get() || self.parked.get()
+    }
+
+    /// Closes by call.
+    pub fn hold(&self) {
+        self.held.set(true);
+    }
+
+    /// Takes the call back. Where the configuration does not hold them too, those who wait are called in their order,
+    /// over the time `spread`, so that they do not all arrive at once.
+    pub fn release(&self, spread: Duration, tick: Duration) {
+        let was = self.is_closed();
+        self.held.set(false);
+        self.opened(was, spread, tick);
+    }
+
+    /// Closes or opens as the configuration says.
+    pub fn park(&self, parked: bool, spread: Duration, tick: Duration) {
+        let was = self.is_closed();
+        self.parked.set(parked);
+        self.opened(was, spread, tick);
+    }
+
+    fn opened(&self, was_closed: bool, spread: Duration, tick: Duration) {
+        if !was_closed || self.is_closed() {
+            return;
+        }
+        // Whoever waits for an empty gate waits for a closed one.
+        self.emptied.borrow_mut().clear();
+        let ticks = spread.as_millis() / tick.as_millis().max(1);
+        let ticks = usize::try_from(ticks).unwrap_or(usize::MAX).max(1);
+        self.pace.set(Some(self.waiting.borrow().len().div_ceil(ticks).max(1)));
+        self.call();
+    }
+
+    /// `emptied` hears when nobody is inside any more. Of a gate that is open it hears nothing: its sender is dropped.
+    pub fn when_empty(&self, emptied: oneshot::Sender<()>) {
+        if self.is_closed() {
+            self.emptied.borrow_mut().push(emptied);
+            self.tell_if_empty();
+        }
+    }
+
+    /// Calls the next of those who wait. The worker's ticker does this while the gate is open.
+    pub fn call(&self) {
+        if self.is_closed() {
+            return;
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        let mut left = self.pace.get().unwrap_or(usize::MAX);
+        while left > 0 {
+            let Some(ticket) = waiting.pop_front() else { return };
+            if ticket.left.get() {
+                continue;
+            }
+            left -= 1;
+            ticket.called.set(true);
+            if let Some(waker) = ticket.waker.borrow_mut().take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn tell_if_empty(&self) {
+        if self.is_closed() && self.inside.get() == 0 {
+            for emptied in self.emptied.borrow_mut().drain(..) {
+                // Whoever asked may have given up.
+                drop(emptied.send(()));
+            }
+        }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.inside.set(self.0.inside.get().saturating_sub(1));
+        self.0.tell_if_empty();
+    }
+}
+
+impl Waiting {
+    /// May it go on? If not, `waker` is woken when it may. It then asks the gate anew: it may have closed again.
+    pub fn called(&self, waker: &Waker) -> bool {
+        let called = self.ticket.called.get();
+        if !called {
+            *self.ticket.waker.borrow_mut() = Some(waker.clone());
+        }
+        called
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.ticket.left.set(true);
+        self.gate.lot.leave(self.bytes);
+        let mut waiting = self.gate.waiting.borrow_mut();
+        // Places of those who left are given up from the front, so that a long parking does not gather them.
+        while waiting.front().is_some_and(|ticket| ticket.left.get()) {
+            waiting.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

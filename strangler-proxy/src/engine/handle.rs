@@ -1,0 +1,240 @@
+//! Starting the engine and speaking to it while it runs.
+
+use std::{
+    io,
+    os::unix::net::UnixListener,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    accept::Listening,
+    gate::Lots,
+    listen,
+    resolve::{Resolved, Resolver},
+    worker::{self, Command, Material, Started},
+};
+use crate::{
+    config::ListenAddress,
+    seen::{Cells, access::Writer},
+    steer::Shared,
+};
+
+/// The engine.
+#[derive(Debug, Clone, Copy)]
+pub struct Proxy;
+
+/// Why it did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened at.
+    #[error("cannot listen at {address}")]
+    Listen {
+        /// Which.
+        address: ListenAddress,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// A running engine. Dropping it stops the workers at once; [`drain`](Self::drain) lets requests end first.
+#[derive(Debug)]
+pub struct Handle {
+    addresses: Vec<ListenAddress>,
+    commands: Vec<mpsc::UnboundedSender<Command>>,
+    threads: Vec<thread::JoinHandle<()>>,
+    resolver: Option<Resolver>,
+    log: Option<Writer>,
+    cells: Cells,
+    lots: Lots,
+    open: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    /// Listens and serves by the snapshot in force, now and after each change. The listeners are those of the first one.
+    pub fn start(shared: &Shared) -> Result<Handle, StartError> {
+        let snapshot = shared.get();
+        let workers = match snapshot.workers {
+            Some(workers) => usize::from(workers.max(1)),
+            None => thread::available_parallelism().map_or(1, Into::into),
+        };
+        let mut of_workers: Vec<Vec<Listening>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut addresses = Vec::new();
+        for listener in snapshot.listeners.iter() {
+            let failed = |source| StartError::Listen { address: listener.address.clone(), source };
+            let listening = listening(&listener.address, workers).map_err(failed)?;
+            addresses.push(listening.0);
+            for (worker, listening) in of_workers.iter_mut().zip(listening.1) {
+                worker.push(listening);
+            }
+        }
+        let resolved = Resolved::of(&snapshot, &Resolved::default());
+        let resolved = Arc::new(ArcSwap::from_pointee(resolved));
+        let material = Material {
+            shared: shared.clone(),
+            resolved: Arc::clone(&resolved),
+            cells: Cells::default(),
+            lots: Lots::default(),
+            open: Arc::default(),
+        };
+        let log = Writer::start(io::stdout()).map_err(StartError::Thread)?;
+        let (mut commands, mut threads) = (Vec::new(), Vec::new());
+        for (index, listeners) in of_workers.into_iter().enumerate() {
+            let started = worker::start(index, material.clone(), listeners, log.log());
+            let Started { commands: ear, thread } = started.map_err(StartError::Thread)?;
+            commands.push(ear);
+            threads.push(thread);
+        }
+        let resolver = Resolver::start(shared.clone(), resolved).map_err(StartError::Thread)?;
+        Ok(Handle {
+            addresses,
+            commands,
+            threads,
+            resolver: Some(resolver),
+            log: Some(log),
+            cells: material.cells,
+            lots: material.lots,
+            open: material.open,
+        })
+    }
+}
+
+/// One listener for each worker, and the address that it came to be.
+fn listening(
+    address: &ListenAddress,
+    workers: usize,
+) -> io::Result<(ListenAddress, Vec<Listening>)> {
+    match address {
+        ListenAddress::Tcp(address) => {
+            let listeners = listen::listen(*address, workers)?;
+            let bound =
+                listeners.first().map_or(Ok(*address), std::net::TcpListener::local_addr)?;
+            let listeners = listeners.into_iter().map(Listening::Tcp).collect();
+            Ok((ListenAddress::Tcp(bound), listeners))
+        }
+        ListenAddress::Unix(path) => {
+            let first = unix(path)?;
+            // A path can be listened at once only, so the workers share the queue.
+            let shared: Result<Vec<_>, _> = (0..workers).map(|_| first.try_clone()).collect();
+            Ok((address.clone(), shared?.into_iter().map(Listening::Unix).collect()))
+        }
+    }
+}
+
+fn unix(path: &Path) -> io::Result<UnixListener> {
+    let listener = match UnixListener::bind(path) {
+        // Left behind by a process that was killed: nobody answers there.
+        Err(error)
+            if error.kind() == io::ErrorKind::AddrInUse
+                && std::os::unix::net::UnixStream::connect(path).is_err() =>
+        {
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)?
+        }
+        bound => bound?,
+    };
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+impl Handle {
+    /// Where it listens; a port 0 has become the port that the system chose.
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
+    }
+
+    /// The numbers of all routes: register them with [`telemetry::Metrics::collect`].
+    pub fn cells(&self) -> Cells {
+        self.cells.clone()
+    }
+
+    /// Open connections of clients.
+    pub fn connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Requests of a route that are held now.
+    pub fn held(&self, route: &str) -> usize {
+        self.lots.of(route).requests()
+    }
+
+    /// Holds the requests of a route or of all routes of a group from now on, and waits until those that had been let
+    /// through are over, in every worker: when it resolves with true, none of them is under way. False where there is no
+    /// such route. Upgraded connections and shadows are not waited for.
+    ///
+    /// The exact barrier for whoever moves what the route stands for. The requests that come meanwhile wait within the
+    /// route's parking limits, until [`resume`](Self::resume).
+    pub async fn park(&self, name: &str) -> bool {
+        self.tell(|| Command::Hold(name.into()));
+        self.barrier(name).await
+    }
+
+    /// Lets the requests that [`park`](Self::park) holds go, over the route's resume time.
+    pub fn resume(&self, name: &str) {
+        self.tell(|| Command::Release(name.into()));
+    }
+
+    /// Waits until no request of a route or group is under way. It must be parked, by [`park`](Self::park) or by the
+    /// configuration that is in force when this is called; else the answer is false.
+    pub async fn barrier(&self, name: &str) -> bool {
+        let mut done = Vec::new();
+        for ear in &self.commands {
+            let (tell, told) = oneshot::channel();
+            // A worker that is gone has no request under way; its receiver says so by its end.
+            if ear.send(Command::Barrier(name.into(), tell)).is_ok() {
+                done.push(told);
+            }
+        }
+        let mut all = true;
+        for told in done {
+            all &= told.await.unwrap_or(false);
+        }
+        all
+    }
+
+    /// Stops: no new connections, idle ones are closed, requests under way may end within the time that the
+    /// configuration gives, or the one given here. Blocks until the workers have ended.
+    pub fn drain(mut self, longest: Duration) {
+        self.tell(|| Command::Drain(longest));
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.commands.clear();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a worker had panicked");
+            }
+        }
+        if let Some(resolver) = self.resolver.take() {
+            resolver.stop();
+        }
+        if let Some(log) = self.log.take() {
+            log.finish();
+        }
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for ear in &self.commands {
+            // A worker that has ended needs no telling.
+            drop(ear.send(command()));
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

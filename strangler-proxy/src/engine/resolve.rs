@@ -1,0 +1,144 @@
+//! Where the endpoints of the configuration are: addresses as they stand, names by DNS, files by their lines.
+//!
+//! A thread of its own asks, so that no worker waits for a resolver; workers take up the answers like a new snapshot.
+
+use std::{
+    collections::HashMap,
+    fs,
+    net::ToSocketAddrs,
+    path::Path,
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+
+use super::endpoint::Address;
+use crate::{
+    config::{Endpoint, Snapshot},
+    steer::Shared,
+};
+
+/// A file of endpoints is not read beyond this: thousands of endpoints fit.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How often the thread looks whether something is due.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The addresses of all endpoints of a configuration.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Resolved(HashMap<Endpoint, Vec<Address>>);
+
+impl Resolved {
+    /// The addresses of an endpoint; none where its name or file has none.
+    pub fn addresses(&self, endpoint: &Endpoint) -> &[Address] {
+        self.0.get(endpoint).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Has every endpoint of the snapshot been asked for?
+    pub fn covers(&self, snapshot: &Snapshot) -> bool {
+        let mut endpoints = snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
+        endpoints.all(|endpoint| self.0.contains_key(endpoint))
+    }
+
+    /// Asks for every endpoint of the snapshot. What cannot be had now stays as it was: a resolver that is down for a
+    /// moment must not take the upstreams with it.
+    pub fn of(snapshot: &Snapshot, before: &Self) -> Self {
+        let mut found = HashMap::new();
+        for endpoint in snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints) {
+            if found.contains_key(endpoint) {
+                continue;
+            }
+            let addresses = ask(endpoint).unwrap_or_else(|error| {
+                tracing::warn!(%endpoint, error, "an endpoint has no address for now");
+                before.addresses(endpoint).to_vec()
+            });
+            found.insert(endpoint.clone(), addresses);
+        }
+        Self(found)
+    }
+
+    /// Do all addresses stand in the configuration itself?
+    fn is_static(snapshot: &Snapshot) -> bool {
+        let mut endpoints = snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
+        endpoints.all(|endpoint| matches!(endpoint, Endpoint::Address(_) | Endpoint::Unix(_)))
+    }
+}
+
+fn ask(endpoint: &Endpoint) -> Result<Vec<Address>, String> {
+    match endpoint {
+        Endpoint::Address(address) => Ok(vec![Address::Tcp(*address)]),
+        Endpoint::Unix(path) => Ok(vec![Address::Unix(path.clone())]),
+        Endpoint::Name { host, port } => {
+            let found = (&**host, *port).to_socket_addrs().map_err(|error| error.to_string())?;
+            let mut found: Vec<Address> = found.map(Address::Tcp).collect();
+            // In one order, so that a resolver that turns its answers does not look like a change.
+            found.sort();
+            found.dedup();
+            Ok(found)
+        }
+        Endpoint::File(path) => lines(path),
+    }
+}
+
+/// The addresses of a file, one a line. One line that is wrong makes the whole file wrong: half of a list is not what
+/// its writer meant.
+fn lines(path: &Path) -> Result<Vec<Address>, String> {
+    let length = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(format!("{length} bytes are more than {FILE_BYTES_MAX}"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let mut found = Vec::new();
+    for line in
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        match Endpoint::parse(line).map_err(|error| error.to_string())? {
+            Endpoint::File(_) => return Err(format!("`{line}`: a file of files")),
+            endpoint => found.extend(ask(&endpoint)?),
+        }
+    }
+    Ok(found)
+}
+
+/// The thread that asks again.
+#[derive(Debug)]
+pub struct Resolver {
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Resolver {
+    /// Asks at once, then whenever the configuration changes and as often as its upstreams say.
+    pub fn start(shared: Shared, resolved: Arc<ArcSwap<Resolved>>) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::Builder::new().name("resolver".into()).spawn(move || {
+            let mut generation = shared.load().generation;
+            let mut asked = Instant::now();
+            while stopped.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let snapshot = shared.get();
+                let refresh = snapshot.upstreams.iter().map(|upstream| upstream.refresh).min();
+                let is_due = !Resolved::is_static(&snapshot)
+                    && refresh.is_some_and(|refresh| asked.elapsed() >= refresh);
+                if snapshot.generation == generation && !is_due {
+                    continue;
+                }
+                generation = snapshot.generation;
+                asked = Instant::now();
+                let (before, now) = (resolved.load(), Resolved::of(&snapshot, &resolved.load()));
+                if **before != now {
+                    resolved.store(Arc::new(now));
+                }
+            }
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Ends the thread.
+    pub fn stop(self) {
+        drop(self.stop);
+        // A resolver that panicked has said so itself.
+        drop(self.thread.join());
+    }
+}

@@ -1,0 +1,300 @@
+//! A worker: one thread with its own runtime, listeners, pools, buffers and numbers. Workers share nothing on the path of a
+//! request.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use arc_swap::{ArcSwap, Cache};
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::{mpsc, oneshot},
+    task::spawn_local,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    accept::{self, Listening},
+    buffers::Buffers,
+    endpoint::Endpoints,
+    gate::Lots,
+    kit::Kits,
+    limits::TICK,
+    resolve::Resolved,
+    timers::Timers,
+    view::{Kept, View},
+};
+use crate::{
+    config::Snapshot,
+    seen::{
+        AccessLog, Cells, Ids,
+        clock::{self, HttpDate},
+    },
+    steer::Shared,
+};
+
+/// How often idle connections to upstreams are looked through.
+const SWEEP_TICKS: u32 = 25;
+
+/// What a worker is told.
+#[derive(Debug)]
+pub enum Command {
+    /// Hold the requests of a route or group.
+    Hold(Arc<str>),
+    /// Let them go again.
+    Release(Arc<str>),
+    /// Tell when none of them is inside; the gates must be closed.
+    Barrier(Arc<str>, oneshot::Sender<bool>),
+    /// Take no more connections, end those that are idle, and stop after the last one or this time.
+    Drain(Duration),
+}
+
+/// What workers are made from; the same for all.
+#[derive(Clone)]
+pub struct Material {
+    /// The snapshot in force.
+    pub shared: Shared,
+    /// The addresses of names and files.
+    pub resolved: Arc<ArcSwap<Resolved>>,
+    /// Where numbers are read.
+    pub cells: Cells,
+    /// The lots of all gates.
+    pub lots: Lots,
+    /// Open connections over all workers.
+    pub open: Arc<AtomicUsize>,
+}
+
+/// What every connection of a worker can reach.
+pub struct Worker {
+    /// Deadlines.
+    pub timers: Rc<Timers>,
+    /// Room for requests under way.
+    pub kits: Kits,
+    /// Room for bodies.
+    pub bodies: Buffers,
+    /// Endpoints and their idle connections.
+    pub endpoints: Endpoints,
+    /// Names of traces.
+    pub ids: Ids,
+    /// The access log.
+    pub log: AccessLog,
+    /// The date for answers that have none.
+    pub date: Cell<HttpDate>,
+    /// Is the worker on its way out?
+    pub draining: Cell<bool>,
+    /// Connections that are open here.
+    pub open: Cell<usize>,
+    /// Copies of requests that are under way.
+    pub shadows: Cell<usize>,
+    material: Material,
+    kept: RefCell<Kept>,
+    view: RefCell<Rc<View>>,
+    snapshots: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
+    addresses: RefCell<Cache<Arc<ArcSwap<Resolved>>, Arc<Resolved>>>,
+}
+
+/// The outside of a worker.
+#[derive(Debug)]
+pub struct Started {
+    /// Its ear.
+    pub commands: mpsc::UnboundedSender<Command>,
+    /// Its thread.
+    pub thread: JoinHandle<()>,
+}
+
+/// Starts a worker's thread on these listeners.
+pub fn start(
+    index: usize,
+    material: Material,
+    listeners: Vec<Listening>,
+    log: AccessLog,
+) -> io::Result<Started> {
+    let (commands, told) = mpsc::unbounded_channel();
+    let (tell_ready, ready) = std::sync::mpsc::channel();
+    let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let runtime =
+            Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        match runtime {
+            Ok(runtime) => {
+                // Whoever started the worker may have given up; then the channel is gone.
+                drop(tell_ready.send(Ok(())));
+                runtime.block_on(live(Worker::new(material, log), listeners, told));
+            }
+            Err(error) => drop(tell_ready.send(Err(error))),
+        }
+    })?;
+    ready.recv().unwrap_or_else(|_gone| Err(io::Error::other("a worker ended at its start")))?;
+    Ok(Started { commands, thread })
+}
+
+async fn live(
+    worker: Rc<Worker>,
+    listeners: Vec<Listening>,
+    mut told: mpsc::UnboundedReceiver<Command>,
+) {
+    let ticker = spawn_local(tick(Rc::clone(&worker)));
+    let accepting: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| spawn_local(accept::run(Rc::clone(&worker), listener)))
+        .collect();
+    let drain = loop {
+        match told.recv().await {
+            Some(Command::Drain(longest)) => break longest,
+            Some(command) => worker.obey(command),
+            // The handle is gone without a word: the same as being told to stop now.
+            None => break Duration::ZERO,
+        }
+    };
+    worker.draining.set(true);
+    for task in accepting {
+        task.abort();
+        // An aborted task has no result to look at.
+        drop(task.await);
+    }
+    worker.timers.wake_all();
+    let until = worker.timers.now().after(drain);
+    while worker.open.get() > 0 && worker.timers.now() < until {
+        tokio::time::sleep(TICK).await;
+        while let Ok(command) = told.try_recv() {
+            worker.obey(command);
+        }
+    }
+    if worker.open.get() > 0 {
+        tracing::warn!(connections = worker.open.get(), "cut off at the end of the drain");
+    }
+    ticker.abort();
+}
+
+/// Time-outs, parked requests, the access log and idle connections to upstreams.
+async fn tick(worker: Rc<Worker>) {
+    let mut interval = interval(TICK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = 0_u32;
+    loop {
+        interval.tick().await;
+        worker.timers.advance();
+        // Also without requests: those who are parked wait for a change of the configuration.
+        let view = worker.view();
+        worker.kept.borrow().gates().for_each(|gate| gate.call());
+        worker.log.flush();
+        ticks = ticks.wrapping_add(1);
+        if ticks.is_multiple_of(SWEEP_TICKS) {
+            worker.date.set(clock::http_date(clock::unix_micros() / 1_000_000));
+            let now = worker.timers.now();
+            view.idle_times().for_each(|(endpoint, longest)| endpoint.pool.sweep(now, longest));
+            worker.endpoints.forget_unused();
+        }
+    }
+}
+
+impl Worker {
+    fn new(material: Material, log: AccessLog) -> Rc<Self> {
+        let snapshots = material.shared.cache();
+        let addresses = Cache::new(Arc::clone(&material.resolved));
+        let (mut kept, endpoints) = (Kept::default(), Endpoints::default());
+        let (snapshot, resolved) = (material.shared.get(), material.resolved.load_full());
+        let common = (&material.lots, &material.cells);
+        let view = View::new(snapshot, resolved, &mut kept, common, &endpoints);
+        Rc::new(Self {
+            timers: Timers::new(),
+            kits: Kits::default(),
+            bodies: Buffers::default(),
+            endpoints,
+            ids: Ids::new(),
+            log,
+            date: Cell::new(clock::http_date(clock::unix_micros() / 1_000_000)),
+            draining: Cell::new(false),
+            open: Cell::new(0),
+            shadows: Cell::new(0),
+            kept: RefCell::new(kept),
+            view: RefCell::new(Rc::new(view)),
+            snapshots: RefCell::new(snapshots),
+            addresses: RefCell::new(addresses),
+            material,
+        })
+    }
+
+    /// The configuration in force: a look at two atomics, unless it has changed.
+    pub fn view(&self) -> Rc<View> {
+        let (mut snapshots, mut addresses) =
+            (self.snapshots.borrow_mut(), self.addresses.borrow_mut());
+        let (snapshot, resolved) = (snapshots.load(), addresses.load());
+        let view = self.view.borrow();
+        if Arc::ptr_eq(snapshot, &view.snapshot) && Arc::ptr_eq(resolved, &view.resolved) {
+            return Rc::clone(&view);
+        }
+        // A new upstream has no address for the moment until the resolver has asked; its requests go where they went
+        // before. The kill switch waits for nobody.
+        if snapshot.kill == view.snapshot.kill && !resolved.covers(snapshot) {
+            return Rc::clone(&view);
+        }
+        let (snapshot, resolved) = (Arc::clone(snapshot), Arc::clone(resolved));
+        drop(view);
+        let common = (&self.material.lots, &self.material.cells);
+        let kept = &mut *self.kept.borrow_mut();
+        let view = Rc::new(View::new(snapshot, resolved, kept, common, &self.endpoints));
+        *self.view.borrow_mut() = Rc::clone(&view);
+        view
+    }
+
+    /// A connection has come; it goes when the guard is dropped.
+    pub fn opened(self: &Rc<Self>) -> Open {
+        self.open.set(self.open.get() + 1);
+        self.material.open.fetch_add(1, Ordering::Relaxed);
+        Open(Rc::clone(self))
+    }
+
+    fn obey(&self, command: Command) {
+        // The view first: what was put in force before the command was given holds for it.
+        let view = self.view();
+        let gates = |name: &str| -> Vec<_> {
+            let routes = view.snapshot.named(name);
+            routes.map(|route| (route, Rc::clone(&view.route(route.id).gate))).collect()
+        };
+        match command {
+            Command::Hold(name) => gates(&name).iter().for_each(|(_, gate)| gate.hold()),
+            Command::Release(name) => {
+                for (route, gate) in gates(&name) {
+                    gate.release(route.parking.resume, TICK);
+                }
+            }
+            Command::Barrier(name, done) => {
+                let empty: Vec<_> = gates(&name)
+                    .into_iter()
+                    .map(|(_, gate)| {
+                        let (tell, told) = oneshot::channel();
+                        gate.when_empty(tell);
+                        told
+                    })
+                    .collect();
+                spawn_local(async move {
+                    let mut all = !empty.is_empty();
+                    for told in empty {
+                        all &= told.await.is_ok();
+                    }
+                    // Whoever asked may have given up.
+                    drop(done.send(all));
+                });
+            }
+            Command::Drain(_) => {}
+        }
+    }
+}
+
+/// An open connection of a client.
+pub struct Open(Rc<Worker>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get().saturating_sub(1));
+        self.0.material.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

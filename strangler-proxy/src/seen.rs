@@ -1,0 +1,11 @@
+//! What can be seen of the traffic: numbers per route and side, the access log, the trace context.
+
+pub mod access;
+pub mod cells;
+pub mod clock;
+pub mod collect;
+pub mod trace;
+
+pub use access::{AccessLog, Entry};
+pub use cells::{Cells, RouteCells, SideCells};
+pub use trace::{Ids, Trace};

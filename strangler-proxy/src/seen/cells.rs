@@ -1,0 +1,145 @@
+//! The numbers of a route, per side: written by one worker, read by whoever asks.
+//!
+//! Each worker has cells of its own, so that counting is a load and a store without a lock prefix; the reader adds them up.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Upper bounds in microseconds: fine where a healthy answer lies, out to the longest time-out.
+pub const BOUNDS_MICROS: [u64; 13] = [
+    250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 2_500_000,
+    10_000_000,
+];
+
+/// A number that one thread adds to.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds, in the one thread that may.
+    pub fn add(&self, more: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    }
+
+    /// The number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One side of a route.
+#[derive(Debug, Default)]
+pub struct SideCells {
+    /// Responses by the first digit of the status: 1xx (an upgrade) to 5xx.
+    pub responses: [Count; 5],
+    /// Requests that got no whole answer from the upstream.
+    pub failed: Count,
+    /// Times to the end of the answer by bucket; the last one is "longer".
+    pub buckets: [Count; BOUNDS_MICROS.len() + 1],
+    /// The sum of these times in microseconds.
+    pub micros: Count,
+    /// Requests that were sent a second time.
+    pub retried: Count,
+}
+
+/// A route: both sides, parking and shadows.
+#[derive(Debug, Default)]
+pub struct RouteCells {
+    /// The old side.
+    pub from: SideCells,
+    /// The new side.
+    pub to: SideCells,
+    /// Refused or answered by the proxy itself before a side was asked.
+    pub refused: Count,
+    /// Requests that had to wait.
+    pub parked: Count,
+    /// Shadows whose status agreed with the answer's.
+    pub shadow_agreed: Count,
+    /// Shadows whose status differed.
+    pub shadow_differed: Count,
+    /// Shadows without an answer.
+    pub shadow_failed: Count,
+    /// Shadows left out because too many were under way.
+    pub shadow_left_out: Count,
+}
+
+impl SideCells {
+    /// An answer has ended.
+    pub fn answered(&self, status: u16, took: Duration) {
+        let class = usize::from(status / 100).saturating_sub(1);
+        if let Some(count) = self.responses.get(class) {
+            count.add(1);
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
+        if let Some(count) = self.buckets.get(bucket) {
+            count.add(1);
+        }
+        self.micros.add(micros);
+    }
+}
+
+/// A route's cells in every worker.
+type OfWorkers = Vec<Arc<RouteCells>>;
+
+/// All cells, by route name. Clones share them. Names come from configurations, so their number is bounded.
+#[derive(Debug, Clone, Default)]
+pub struct Cells(Arc<Mutex<BTreeMap<Box<str>, OfWorkers>>>);
+
+impl Cells {
+    /// New cells for a route, for one worker that keeps them.
+    pub fn add(&self, route: &str) -> Arc<RouteCells> {
+        let made = Arc::new(RouteCells::default());
+        let mut routes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.entry(route.into()).or_default().push(Arc::clone(&made));
+        made
+    }
+
+    /// Shows each route's cells.
+    pub fn each(&self, mut see: impl FnMut(&str, &[Arc<RouteCells>])) {
+        let routes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (route, workers) in routes.iter() {
+            see(route, workers);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Cells, SideCells};
+
+    #[test]
+    fn an_answer_lands_in_its_class_and_bucket() {
+        let side = SideCells::default();
+        side.answered(204, Duration::from_micros(250));
+        side.answered(503, Duration::from_micros(251));
+        side.answered(101, Duration::from_secs(100));
+        let seen: Vec<u64> = side.responses.iter().map(super::Count::get).collect();
+        assert_eq!(seen, [1, 1, 0, 0, 1]);
+        assert_eq!(
+            (side.buckets[0].get(), side.buckets[1].get(), side.buckets[13].get()),
+            (1, 1, 1)
+        );
+    }
+
+    #[test]
+    fn the_cells_of_all_workers_are_shown_together() {
+        let cells = Cells::default();
+        cells.add("stock").from.failed.add(2);
+        cells.add("stock").from.failed.add(3);
+        let mut sum = 0;
+        cells.each(|route, workers| {
+            assert_eq!(route, "stock");
+            sum = workers.iter().map(|cells| cells.from.failed.get()).sum();
+        });
+        assert_eq!(sum, 5);
+    }
+}
