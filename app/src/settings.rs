@@ -18,6 +18,9 @@ use crate::{
 /// The settings file that is read where none is named.
 const FILE: &str = "banyan.toml";
 
+/// The most threads or connections of one kind: what the web server takes, and more than any machine of ours has use for.
+const THREADS_MAX: usize = 512;
+
 /// Everything that can be set.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -60,11 +63,12 @@ pub struct Settings {
 pub struct Http {
     /// Its address.
     pub listen: SocketAddr,
-    /// Threads that answer; 0 for one per core.
+    /// Threads that answer; 0 for one per core, at most 512.
     pub workers: usize,
     /// Open connections per thread; beyond it new ones wait to be accepted.
     pub connections_max: usize,
-    /// How long a request's calls may take.
+    /// How long a request's calls may take. Not zero: none would be made.
+    #[serde(deserialize_with = "settings::some_time")]
     pub call_time: Duration,
     /// How long a connection may take to send a request's head.
     pub head_time: Duration,
@@ -264,8 +268,16 @@ impl Settings {
             tls.certificate.is_some() == tls.key.is_some(),
             "http.tls.certificate and http.tls.key go together: give both, or neither"
         );
-        ensure!(self.database.connections > 0, "database.connections must be at least 1");
-        ensure!(self.database.readers > 0, "database.readers must be at least 1");
+        for (name, threads) in [
+            ("database.connections", self.database.connections),
+            ("database.readers", self.database.readers),
+        ] {
+            ensure!((1..=THREADS_MAX).contains(&threads), "{name} must be 1 to {THREADS_MAX}");
+        }
+        ensure!(
+            self.http.workers <= THREADS_MAX,
+            "http.workers must be 0 (one per core) to {THREADS_MAX}"
+        );
         ensure!(self.http.connections_max > 0, "http.connections_max must be at least 1");
         self.modules.check()?;
         Ok(())

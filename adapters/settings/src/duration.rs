@@ -64,6 +64,17 @@ impl From<Duration> for std::time::Duration {
     }
 }
 
+/// Reads a time that must not be zero, with `#[serde(deserialize_with = "settings::some_time")]`: for pauses, where zero
+/// would be a loop that never rests, and for limits in which nothing could be done.
+pub fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let time = Duration::deserialize(deserializer)?;
+    if time.get().is_zero() {
+        Err(de::Error::custom("must be more than nothing"))
+    } else {
+        Ok(time)
+    }
+}
+
 impl Serialize for Duration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -51,7 +51,7 @@ mod size;
 #[cfg(test)]
 mod tests;
 
-pub use duration::{Duration, DurationError};
+pub use duration::{Duration, DurationError, some_time};
 pub use environment::{variable, variables};
 pub use error::SettingsError;
 pub use load::{Loaded, Origin, Setting, Sources};

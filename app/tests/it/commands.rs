@@ -38,6 +38,26 @@ fn unknown_settings_are_refused_by_name() {
 }
 
 #[test]
+fn settings_that_no_server_can_run_with_are_refused_by_name() {
+    for (variable, value, named) in [
+        ("BANYAN_HTTP_WORKERS", "513", "http.workers"),
+        ("BANYAN_HTTP_CALL_TIME", "0s", "http.call_time"),
+        ("BANYAN_DATABASE_READERS", "0", "database.readers"),
+        ("BANYAN_DATABASE_READERS", "100000", "database.readers"),
+        ("BANYAN_PAYMENTS_PROVIDER_TIMEOUT", "0s", "payments.provider_timeout"),
+        ("BANYAN_LOG_LEVEL", "loud", "`loud` is no log level"),
+    ] {
+        let mut home = home();
+        home.set(variable, value);
+        let output = home.run(&["up"]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{variable}: {error}");
+        assert!(error.starts_with("banyan: ") && error.lines().count() == 1, "{error}");
+        assert!(error.contains(named), "{error}");
+    }
+}
+
+#[test]
 fn config_says_what_is_in_force_and_from_where() {
     let mut home = home();
     home.set("BANYAN_OPERATOR_TOKEN", "a-token-of-the-tests-own");

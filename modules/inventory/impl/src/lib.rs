@@ -20,7 +20,7 @@ use std::sync::Arc;
 use contract::Ownership;
 use diesel_migrations::embed_migrations;
 use inventory_api::{Inventory, LowAt};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::JoinHandle};
 
 use ::store::{Migrations, ModuleDescriptor, Store};
@@ -40,16 +40,8 @@ pub struct Config {
     pub low_at: LowAt,
     /// How often expired reservations are looked for; how long after its end stock may stay held. Not zero: the
     /// sweeper would do nothing else.
-    #[serde(deserialize_with = "some_time")]
+    #[serde(deserialize_with = "settings::some_time")]
     pub sweep_every: settings::Duration,
-}
-
-fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<settings::Duration, D::Error> {
-    let time = settings::Duration::deserialize(deserializer)?;
-    if time.get().is_zero() {
-        return Err(de::Error::custom("must be more than nothing"));
-    }
-    Ok(time)
 }
 
 impl Default for Config {

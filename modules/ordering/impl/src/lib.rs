@@ -54,9 +54,11 @@ pub struct Config {
     pub checkout_bound: settings::Duration,
     /// How long a cart is kept that nobody buys or changes.
     pub cart_retention: settings::Duration,
-    /// How often such carts are looked for.
+    /// How often such carts are looked for. Not zero: the sweeper would do nothing else.
+    #[serde(deserialize_with = "settings::some_time")]
     pub sweep_every: settings::Duration,
-    /// How long one call of a checkout's or a return's step may take.
+    /// How long one call of a checkout's or a return's step may take. Not zero: no step would ever end.
+    #[serde(deserialize_with = "settings::some_time")]
     pub step_timeout: settings::Duration,
 }
 
@@ -133,5 +135,19 @@ impl Running {
     pub async fn stop(&self) {
         self.sweeper.abort();
         self.service.runner().stop(Deadline::within(STOP_WITHIN)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn a_sweeper_that_never_rests_and_a_step_without_time_are_no_settings() {
+        let read = serde_json::from_str::<Config>;
+        assert!(read(r#"{ "sweep_every": "1ms", "step_timeout": "1ms" }"#).is_ok());
+        for none in [r#"{ "sweep_every": "0s" }"#, r#"{ "step_timeout": "0s" }"#] {
+            assert!(read(none).is_err(), "{none}");
+        }
     }
 }
