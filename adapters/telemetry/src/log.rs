@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{Subscriber, field::Field, span};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
+    filter::LevelFilter,
     layer::{Context, SubscriberExt},
     registry::LookupSpan,
     reload,
@@ -58,6 +59,14 @@ pub enum LogError {
         level: String,
         /// Why.
         source: tracing_subscriber::filter::ParseError,
+    },
+    /// A word stands alone that is no level.
+    #[error(
+        "`{word}` is no log level: it must be off, error, warn, info, debug or trace, or a target with one, `{word}=debug`"
+    )]
+    NoLevel {
+        /// The word.
+        word: String,
     },
     /// Logs were set up before in this process.
     #[error("logs are set up already")]
@@ -115,6 +124,12 @@ impl fmt::Debug for LogHandle {
 }
 
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
+    // A word alone would be taken for a target at every level: a mistyped level would silence all the others.
+    let mut words = level.split(',').map(str::trim).filter(|_| !level.contains('['));
+    let no_level = |word: &&str| !word.contains('=') && word.parse::<LevelFilter>().is_err();
+    if let Some(word) = words.find(no_level) {
+        return Err(LogError::NoLevel { word: word.to_owned() });
+    }
     EnvFilter::try_new(level).map_err(|source| LogError::Level { level: level.to_owned(), source })
 }
 
@@ -237,7 +252,9 @@ mod tests {
             handle.set_level("debug").unwrap();
             assert_eq!(handle.level().unwrap(), "debug");
             tracing::debug!("heard");
-            assert!(handle.set_level("info,=").is_err());
+            for none in ["info,=", "loud", "inof,store=debug"] {
+                assert!(handle.set_level(none).is_err(), "{none}");
+            }
         });
         assert!(lines.iter().any(|line| line.contains("\"heard\"")), "{lines:?}");
         assert!(!lines.iter().any(|line| line.contains("unheard")), "{lines:?}");
