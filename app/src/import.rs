@@ -1,8 +1,9 @@
 //! `banyan import online-retail`: a file of real trade becomes the history of the shop.
 //!
 //! Two readings: the first learns the file's hash, its products, customers, opening balances and exact sums; the second
-//! books the documents in batches through the modules' contracts. Every id, key and batch follows from the file alone,
-//! so that each step has its effect once, however often and from wherever the import is started again.
+//! books the documents in batches through the modules' contracts. Every id, key and batch follows from the file alone
+//! (but who is a customer already keeps the id that the shop gave), so that each step has its effect once, however often
+//! and from wherever the import is started again.
 
 mod batch;
 mod opening;
@@ -23,7 +24,7 @@ use crate::{
     modules::Modules,
     online_retail::{Documents, Item, Scan, scan},
 };
-use batch::{Batch, Batches};
+use batch::{Batch, Batches, Known};
 use steps::Steps;
 
 /// How many batches may be read ahead: enough that reading and booking overlap, and a bound on memory.
@@ -45,13 +46,13 @@ pub async fn online_retail(
     steps.refuse_overlap().await?;
     progress.set_message("products, customers, opening stock");
     let products = steps.products().await?;
-    let customers = steps.customers().await?;
+    let (customers, known) = steps.customers().await?;
     let opened = steps.opening().await?;
 
     progress.set_message("documents");
     progress.set_length(scan.rows);
     let mut documents = steps::Counts::default();
-    let mut batches = read_batches(path, &scan);
+    let mut batches = read_batches(path, &scan, known);
     while let Some(batch) = batches.recv().await {
         let batch = batch?;
         let rows = batch.rows;
@@ -76,12 +77,12 @@ async fn scanned(path: &Path) -> Result<Scan> {
 }
 
 /// Reads the batches on a thread of their own, a little ahead of the booking.
-fn read_batches(path: &Path, scan: &Scan) -> mpsc::Receiver<Result<Batch>> {
+fn read_batches(path: &Path, scan: &Scan, known: Known) -> mpsc::Receiver<Result<Batch>> {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     let (path, source) = (path.to_owned(), scan.hash.clone());
     tokio::task::spawn_blocking(move || {
         let read = || -> Result<()> {
-            let mut batches = Batches::new(source);
+            let mut batches = Batches::new(source, known);
             for item in Documents::open(&path)? {
                 // What is listed was counted by the first reading.
                 let Item::Document(document) = item? else { continue };

@@ -6,7 +6,7 @@ mod books;
 mod figures;
 mod goods;
 mod money;
-mod pages;
+pub(crate) mod pages;
 mod report;
 
 use std::time::{Duration, Instant};

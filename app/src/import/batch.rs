@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use inventory_api::{Change, Location, Movement, MovementKind};
 use kernel_api::{Currency, Exact, Id, Timestamp};
 use ordering_api::{
-    ImportedAdjustment, ImportedDocument, ImportedOrder, ImportedReturn, LineKind, ServiceKind,
+    Customer, ImportedAdjustment, ImportedDocument, ImportedOrder, ImportedReturn, LineKind,
+    ServiceKind,
 };
 use payments_api::HistoryRecord;
 
@@ -16,6 +17,10 @@ const DOCUMENTS_MAX: usize = 200;
 
 /// The most rows of a batch, unless one document has more.
 const ROWS_MAX: usize = 3_000;
+
+/// The customers whom the shop knows by another id than [`customer_id`], for they were registered before the file came;
+/// by their references.
+pub type Known = HashMap<String, Id<Customer>>;
 
 /// Some documents, ready for each module.
 pub struct Batch {
@@ -36,14 +41,15 @@ pub struct Batch {
 /// Cuts documents into batches.
 pub struct Batches {
     source: String,
+    known: Known,
     number: u64,
     batch: Batch,
 }
 
 impl Batches {
     /// Batches of this source.
-    pub fn new(source: String) -> Self {
-        Self { source, number: 1, batch: Batch::empty(1) }
+    pub fn new(source: String, known: Known) -> Self {
+        Self { source, known, number: 1, batch: Batch::empty(1) }
     }
 
     /// Takes a document; gives the batch that ends before it.
@@ -53,7 +59,7 @@ impl Batches {
         let is_full = self.batch.documents.len() >= DOCUMENTS_MAX
             || usize::try_from(rows_after).unwrap_or(usize::MAX) > ROWS_MAX;
         let ended = (is_full && self.batch.rows > 0).then(|| self.next());
-        self.batch.add(&self.source, document);
+        self.batch.add(&self.source, &self.known, document);
         self.batch.rows += rows;
         ended
     }
@@ -81,7 +87,7 @@ impl Batch {
         }
     }
 
-    fn add(&mut self, source: &str, document: Document) {
+    fn add(&mut self, source: &str, known: &Known, document: Document) {
         let kind = match document.kind {
             Kind::Sale => Some((MovementKind::Sold, -1)),
             Kind::Return => Some((MovementKind::Returned, -1)),
@@ -91,7 +97,9 @@ impl Batch {
         if let Some((kind, sign)) = kind {
             self.movements.extend(movements(&document, kind, sign));
         }
-        let customer = document.customer.as_deref().map(customer_id);
+        let by_reference =
+            |reference| known.get(reference).copied().unwrap_or_else(|| customer_id(reference));
+        let customer = document.customer.as_deref().map(by_reference);
         let rows = i64::try_from(document.lines.len()).unwrap_or(i64::MAX);
         let (reference, at, currency) = (document.invoice.clone(), document.at, Currency::GBP);
         let lines = || document.lines.iter().map(line).collect();
@@ -127,8 +135,8 @@ impl Batch {
     }
 }
 
-/// A customer's id: the same from every file, since the retailer's numbers are.
-pub fn customer_id(customer: &str) -> Id<ordering_api::Customer> {
+/// The id that a customer gets who is new: the same from every file, since the retailer's numbers are.
+pub fn customer_id(customer: &str) -> Id<Customer> {
     derived::id(&["online-retail", "customer", customer])
 }
 

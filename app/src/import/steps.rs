@@ -8,16 +8,17 @@ use contract::{Caller, Command, IdempotencyKey};
 use inventory_api::Movement;
 use kernel_api::{Bounded, Currency, Exact, Id, PageRequest, Timestamp, UnitPrice};
 use ordering_api::{
-    IMPORT_CUSTOMERS_MAX, NewCustomer, OrderSummary, OrdersWish, Origin, SettledReturn,
-    SourceRecord,
+    Customer, CustomersWish, IMPORT_CUSTOMERS_MAX, NewCustomer, OrderSummary, OrdersWish, Origin,
+    SettledReturn, SourceRecord,
 };
 use payments_api::{HISTORY_RECORDS_MAX, History, HistoryRecord};
 
-use super::batch::{Batch, customer_id, order_id};
+use super::batch::{Batch, Known, customer_id, order_id};
 use crate::{
     insist::{call, insist},
     modules::Modules,
     online_retail::Scan,
+    verify::pages,
 };
 
 /// One import under way.
@@ -120,8 +121,8 @@ impl Steps<'_> {
         Ok(added)
     }
 
-    /// Registers the file's customers; answers how many were new.
-    pub async fn customers(&self) -> Result<u64> {
+    /// Registers the file's customers; answers how many were new, and who has another id than a new one gets.
+    pub async fn customers(&self) -> Result<(u64, Known)> {
         let mut new = 0;
         let customers: Vec<_> = self.scan.census.customers.iter().collect();
         for (number, some) in (1..).zip(customers.chunks(IMPORT_CUSTOMERS_MAX)) {
@@ -138,7 +139,22 @@ impl Steps<'_> {
             })
             .await?;
         }
-        Ok(new)
+        let mut known = Known::new();
+        if usize::try_from(new) != Ok(customers.len()) {
+            let ordering = &self.modules.ordering;
+            let asked =
+                async |page| ordering.customers(&call(&self.caller), CustomersWish { page }).await;
+            pages::each("customers", asked, |Customer { id, reference, .. }| {
+                let ours = |reference: &String| self.scan.census.customers.contains_key(reference);
+                if let Some(reference) = reference.filter(ours)
+                    && id != customer_id(&reference)
+                {
+                    known.insert(reference, id);
+                }
+            })
+            .await?;
+        }
+        Ok((new, known))
     }
 
     /// Books a batch in every module: stock beside documents and their money.

@@ -93,6 +93,24 @@ fn a_running_server_takes_the_import_and_verifies_itself() {
     }
 }
 
+#[tokio::test]
+async fn who_is_a_customer_already_stays_that_customer() {
+    for home in homes() {
+        let server = home.up();
+        let operator = server.operator();
+        let live = json!({ "reference": "20001", "name": "Ada" });
+        let live = operator.post("/v1/customers", "ada", live).await.expect(201);
+        let first = import(&home, &small());
+        assert_eq!((&first["documents_new"], &first["customers_new"]), (&json!(18), &json!(3)));
+        let orders = format!("/v1/orders?customer={}", live["id"].as_str().unwrap());
+        let orders = operator.get(&orders).await.expect(200);
+        assert_eq!(orders["items"][0]["reference"], "700001");
+        let second = import(&home, &small());
+        assert_eq!((&second["documents_new"], &second["customers_new"]), (&json!(0), &json!(0)));
+        assert_eq!(home.verified()["books"]["net"], first["net"]);
+    }
+}
+
 #[test]
 fn a_killed_import_is_completed_by_the_next() {
     let Some(file) = real() else { return };
