@@ -1,7 +1,7 @@
 //! The internal listener: calls and feeds between processes, metrics, health, and the operator's API.
 //!
-//! `/rpc` and `/feed` want a peer's credential, `/ops` and `/log-level` the deployment's control token; `/metrics` and
-//! `/health` are open to whoever reaches the port, which is loopback unless someone says otherwise.
+//! `/rpc` and `/feed` want a peer's credential, `/ops` the deployment's control token; `/metrics` and `/health` are open to
+//! whoever reaches the port, which is loopback unless someone says otherwise.
 
 use std::{net::TcpListener, sync::Arc};
 

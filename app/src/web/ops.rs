@@ -1,11 +1,14 @@
 //! The operator's API on the internal listener: what `banyan deadletters`, `backup`, `verify` and `modules` ask.
 
+use std::future::{Ready, ready};
+
 use actix_web::{
-    HttpRequest, HttpResponse,
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
     http::header,
-    web::{Data, Json, ServiceConfig, get, post, put},
+    web::{Data, ServiceConfig, get, post, put},
 };
-use http_api::{OperatorToken, Problem, ProblemType, problems};
+use http_api::{Json, OperatorToken, Problem, ProblemType, problems};
 use serde::{Deserialize, Serialize};
 use telemetry::LogHandle;
 
@@ -43,19 +46,27 @@ pub fn configure(config: &mut ServiceConfig) {
         .route("/ops/deadletters/discard", post().to(discard_letter))
         .route("/ops/calls", get().to(calls))
         .route("/ops/backup", post().to(back_up))
-        .route("/log-level", get().to(log_level))
-        .route("/log-level", put().to(set_log_level));
+        .route("/ops/log-level", get().to(log_level))
+        .route("/ops/log-level", put().to(set_log_level));
 }
 
-/// Lets only those through who show the control token.
-fn admit(request: &HttpRequest) -> Result<(), Problem> {
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = shown.and_then(|text| text.strip_prefix("Bearer "));
-    let control = request.app_data::<Data<Control>>();
-    match (token, control) {
-        (Some(token), Some(control)) if control.0.admits(token) => Ok(()),
-        (Some(_) | None, Some(_) | None) => Err(Problem::of(&problems::UNAUTHENTICATED)
-            .detail("this wants the deployment's control token: use the banyan command with the server's --data")),
+/// That the control token was shown. Every handler's first parameter: the parameters are made in their order, so nothing
+/// of a request is read before.
+struct Admitted;
+
+impl FromRequest for Admitted {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let headers = request.headers();
+        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = shown.and_then(|text| text.strip_prefix("Bearer "));
+        let control = request.app_data::<Data<Control>>();
+        ready(match (token, control) {
+            (Some(token), Some(control)) if control.0.admits(token) => Ok(Self),
+            (Some(_) | None, Some(_) | None) => Err(Problem::of(&problems::UNAUTHENTICATED)
+                .detail("this wants the deployment's control token: use the banyan command with the server's --data")),
+        })
     }
 }
 
@@ -66,70 +77,57 @@ fn answered<T: Serialize>(outcome: anyhow::Result<T>) -> Answered {
     }
 }
 
-async fn subscriptions(request: HttpRequest, operations: Data<dyn Operations>) -> Answered {
-    admit(&request)?;
+async fn subscriptions(_: Admitted, operations: Data<dyn Operations>) -> Answered {
     answered(operations.subscriptions().await)
 }
 
-async fn dead_letters(request: HttpRequest, operations: Data<dyn Operations>) -> Answered {
-    admit(&request)?;
+async fn dead_letters(_: Admitted, operations: Data<dyn Operations>) -> Answered {
     answered(operations.dead_letters().await)
 }
 
 async fn show_letter(
-    request: HttpRequest,
+    _: Admitted,
     operations: Data<dyn Operations>,
     key: Json<LetterKey>,
 ) -> Answered {
-    admit(&request)?;
     answered(operations.dead_letter(&key).await)
 }
 
 async fn replay_letter(
-    request: HttpRequest,
+    _: Admitted,
     operations: Data<dyn Operations>,
     key: Json<LetterKey>,
 ) -> Answered {
-    admit(&request)?;
     answered(operations.order_letter(&key, LetterOrder::Replay).await)
 }
 
 async fn discard_letter(
-    request: HttpRequest,
+    _: Admitted,
     operations: Data<dyn Operations>,
     key: Json<LetterKey>,
 ) -> Answered {
-    admit(&request)?;
     answered(operations.order_letter(&key, LetterOrder::Discard).await)
 }
 
-async fn calls(request: HttpRequest, operations: Data<dyn Operations>) -> Answered {
-    admit(&request)?;
+async fn calls(_: Admitted, operations: Data<dyn Operations>) -> Answered {
     answered(operations.calls().await)
 }
 
-async fn back_up(
-    request: HttpRequest,
-    operations: Data<dyn Operations>,
-    wish: Json<BackUp>,
-) -> Answered {
-    admit(&request)?;
+async fn back_up(_: Admitted, operations: Data<dyn Operations>, wish: Json<BackUp>) -> Answered {
     answered(operations.back_up(&wish.directory, wish.module.as_deref()).await)
 }
 
-async fn log_level(request: HttpRequest, log: Data<Option<LogHandle>>) -> Answered {
-    admit(&request)?;
+async fn log_level(_: Admitted, log: Data<Option<LogHandle>>) -> Answered {
     answered(handle(&log).and_then(|log| Ok(LogLevel { level: log.level()? })))
 }
 
 async fn set_log_level(
-    request: HttpRequest,
+    _: Admitted,
     log: Data<Option<LogHandle>>,
     wish: Json<LogLevel>,
 ) -> Answered {
-    admit(&request)?;
     let set = handle(&log).and_then(|log| Ok(log.set_level(&wish.level)?));
-    answered(set.map(|()| wish.into_inner()))
+    answered(set.map(|()| wish.0))
 }
 
 fn handle(log: &Option<LogHandle>) -> anyhow::Result<&LogHandle> {

@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
+use banyan::data_dir::DataDir;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     server::{Client, Database, Home},
@@ -70,6 +71,30 @@ async fn keys_tokens_and_credentials_are_checked() {
     assert_eq!(refused.status, 422, "{}", refused.body);
     assert!(!refused.body.to_string().contains("4111"), "a card number is never repeated");
     home.verified();
+}
+
+#[tokio::test]
+async fn the_operators_port_asks_for_its_token_before_it_reads() {
+    let home = Home::new(Database::Sqlite).unwrap();
+    let server = home.up();
+    let stranger = Client::new(&server.internal, "not-the-control-token");
+    for (method, path) in
+        [(Method::POST, "/ops/backup"), (Method::POST, "/ops/deadletters/discard")]
+    {
+        assert_eq!(stranger.ask(method, path, None, Some(json!({}))).await.status, 401, "{path}");
+    }
+    let secret = DataDir::at(home.data()).deployment_secret().unwrap();
+    let control = Client::new(&server.internal, &secret.derive("control"));
+    let set = async |level: Value| {
+        control.ask(Method::PUT, "/ops/log-level", None, Some(json!({ "level": level }))).await
+    };
+    let level = json!("info,store=debug");
+    assert_eq!(set(level.clone()).await.expect(200)["level"], level);
+    let shown = control.get("/ops/log-level").await.expect(200).to_string();
+    assert!(shown.contains("store=debug"), "{shown}");
+    assert_eq!(set(json!(5)).await.expect(400)["errors"][0]["field"], "level");
+    let said = set(json!("loud")).await.expect(409).to_string();
+    assert!(said.contains("`loud` is no log level"), "{said}");
 }
 
 #[test]
