@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Connection, MigrateError, OpenError};
 
 pub use dump::backup;
-pub use load::restore;
+pub use load::{check_backup, restore};
 
 /// The format's version: rises when an old reader could not read a new file.
 const FORMAT: u32 = 1;

@@ -36,7 +36,7 @@ pub mod testing;
 mod threads;
 mod tx;
 
-pub use archive::{ArchiveError, Archived, backup, restore};
+pub use archive::{ArchiveError, Archived, backup, check_backup, restore};
 pub use bulk::insert_all;
 pub use cached::{Cached, cached};
 pub use connection::Connection;

@@ -33,6 +33,28 @@ fn a_backup_of_a_running_shop_restores_into_an_empty_one_of_either_kind() {
     }
 }
 
+#[test]
+fn one_damaged_file_of_a_backup_keeps_all_from_being_restored() {
+    let (home, other) =
+        (Home::new(Database::Sqlite).unwrap(), Home::new(Database::Sqlite).unwrap());
+    let small = format!("{}/tests/data/small-shop.csv", env!("CARGO_MANIFEST_DIR"));
+    home.json(&["import", "online-retail", &small, "--format", "json"]);
+    let copy = home.data().with_file_name("copy");
+    assert!(home.run(&["backup", copy.to_str().unwrap()]).status.success());
+    let file = copy.join("payments.backup");
+    let whole = std::fs::read(&file).unwrap();
+    for bad in [&whole[..whole.len() / 2], &std::fs::read(copy.join("catalog.backup")).unwrap()] {
+        std::fs::write(&file, bad).unwrap();
+        let refused = other.run(&["restore", copy.to_str().unwrap()]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("payments.backup"));
+    }
+    std::fs::write(&file, whole).unwrap();
+    let done = other.run(&["restore", copy.to_str().unwrap()]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(other.verified()["books"], home.verified()["books"]);
+}
+
 #[tokio::test]
 async fn a_stop_lets_requests_end() {
     let home = Home::new(Database::Sqlite).unwrap();

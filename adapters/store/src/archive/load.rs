@@ -27,10 +27,7 @@ pub fn restore(
     migrations: &Migrations,
     path: &Path,
 ) -> Result<Archived, ArchiveError> {
-    let archive = Archive::check(path)?;
-    if archive.header.module != module {
-        return Err(archive.wrong(format!("it is a backup of {}", archive.header.module)));
-    }
+    let archive = checked(module, path)?;
     migrate(module, location, migrations)?;
     let mut c = connect(location)?;
     let known = super::migrations(&mut c)?;
@@ -54,6 +51,21 @@ pub fn restore(
         rows: archive.footer.rows,
         sha256: archive.footer.sha256,
     })
+}
+
+/// Is `path` an undamaged backup of this module? Asks no database, so all files of a directory can be checked before the
+/// first is restored.
+pub fn check_backup(module: &str, path: &Path) -> Result<(), ArchiveError> {
+    checked(module, path).map(drop)
+}
+
+fn checked<'a>(module: &str, path: &'a Path) -> Result<Archive<'a>, ArchiveError> {
+    let archive = Archive::check(path)?;
+    if archive.header.module == module {
+        Ok(archive)
+    } else {
+        Err(archive.wrong(format!("it is a backup of {}", archive.header.module)))
+    }
 }
 
 fn connect(location: &Location) -> Result<Connection, ArchiveError> {
