@@ -2,8 +2,10 @@
 
 use actix_web::web::Data;
 use http_api::{Ask, Json, Paging, Path, Problem, Query, Reply, Tell};
-use kernel_api::{Id, Page};
-use ordering_api::{Customer, CustomerError, CustomerKey, CustomersWish, NewCustomer, Ordering};
+use kernel_api::{Id, Page, Text};
+use ordering_api::{
+    Customer, CustomerError, CustomerKey, CustomersWish, NewCustomer, Ordering, TEXT_LENGTH_MAX,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -14,7 +16,7 @@ use super::{bodies::CustomerBody, refusals::customer_refused};
 #[serde(deny_unknown_fields)]
 pub(super) struct Of {
     /// Only the one with this reference.
-    reference: Option<String>,
+    reference: Option<Text<TEXT_LENGTH_MAX>>,
 }
 
 pub(super) async fn register(
@@ -41,7 +43,7 @@ pub(super) async fn list(
         let answer = ordering.customers(&ask, CustomersWish { page: page.0 }).await;
         return answer.map(Json).map_err(refused);
     };
-    match ordering.customer(&ask, CustomerKey::Reference(reference)).await {
+    match ordering.customer(&ask, CustomerKey::Reference(reference.to_string())).await {
         Ok(customer) => Ok(Json(Page { items: vec![customer], next: None })),
         Err(contract::Fault::Refused(CustomerError::NotFound)) => {
             Ok(Json(Page { items: Vec::new(), next: None }))

@@ -2,9 +2,10 @@
 
 use actix_web::web::Data;
 use http_api::{Ask, Json, Paging, Path, Problem, Query, Reply, Tell, Visitor};
-use kernel_api::{Id, Page};
+use kernel_api::{Id, Page, Text};
 use ordering_api::{
     Cancel, Customer, Order, OrderSummary, OrderWish, Ordering, OrdersWish, ReturnNote, Ship,
+    TEXT_LENGTH_MAX,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,7 +23,7 @@ pub(super) struct Of {
     /// Only this customer's.
     customer: Option<Id<Customer>>,
     /// Only those with this reference.
-    reference: Option<String>,
+    reference: Option<Text<TEXT_LENGTH_MAX>>,
 }
 
 pub(super) async fn list(
@@ -32,6 +33,7 @@ pub(super) async fn list(
     page: Paging,
 ) -> Result<Json<Page<OrderSummary>>, Problem> {
     let Of { customer, reference } = of.0;
+    let reference = reference.map(|reference| reference.to_string());
     let answer = ordering.orders(&ask, OrdersWish { customer, reference, page: page.0 }).await;
     answer.map(Json).map_err(|fault| Problem::from_fault(fault, order_refused))
 }

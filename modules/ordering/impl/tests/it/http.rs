@@ -140,6 +140,14 @@ async fn bad_input_is_refused_by_its_field() {
             assert_eq!(refused.status.as_u16(), status, "{body}: {}", refused.body);
             assert_eq!(refused.body["errors"][0]["field"], field, "{body}: {}", refused.body);
         }
+        for list in ["orders", "customers"] {
+            for reference in ["", "a%00b", &"x".repeat(201)] {
+                let path = format!("/v1/{list}?reference={reference}");
+                let refused = send(&world, get(&path, "secret")).await;
+                assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}: {}", refused.body);
+                assert_eq!(refused.body["errors"][0]["field"], "reference", "{path}");
+            }
+        }
         let no_key = TestRequest::post().uri("/v1/carts").set_json(json!({}));
         assert_eq!(send(&world, no_key).await.status, StatusCode::BAD_REQUEST);
     })
