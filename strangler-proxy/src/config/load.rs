@@ -68,11 +68,15 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
         Some(path) => read(path)?,
         None => String::new(),
     };
-    load_text(source, text)
+    load_text(source, text, None)
 }
 
-/// The same with the file's text at hand, such as one that is about to be written.
-pub fn load_text(source: &Source, text: String) -> Result<Loaded, ConfigError> {
+/// The same with the texts at hand that are about to be written; the state file's as it stands where absent.
+pub fn load_text(
+    source: &Source,
+    text: String,
+    overlay: Option<Overlay>,
+) -> Result<Loaded, ConfigError> {
     let origin = source.file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let places = Places::of(&text).map_err(|syntax| {
         let mut fault = Fault::at(&KeyPath::root(), format_args!("is not TOML: {}", syntax.what));
@@ -97,15 +101,23 @@ pub fn load_text(source: &Source, text: String) -> Result<Loaded, ConfigError> {
     // The state file's place may stand in the configuration, so it is found first and read then.
     let home = Home { file: source.file.as_deref() };
     let bare = compile(&config, home, Revision::default()).map_err(located)?;
-    let overlay = Overlay::read(&bare.files.state)?;
+    let overlay = match overlay {
+        Some(overlay) => overlay,
+        None => Overlay::read(&bare.files.state)?,
+    };
     overlay.apply(&mut config);
     let revision = revision(&text, &overlay);
-    let snapshot = compile(&config, home, revision).map_err(|mut faults| {
-        for fault in &mut faults {
-            fault.origin = bare.files.state.display().to_string();
-        }
-        ConfigError::Faults(faults)
-    })?;
+    // Most proxies have no state file: then what was checked is what is meant.
+    let snapshot = if overlay.routes.is_empty() {
+        Snapshot { revision, ..bare }
+    } else {
+        compile(&config, home, revision).map_err(|mut faults| {
+            for fault in &mut faults {
+                fault.origin = bare.files.state.display().to_string();
+            }
+            ConfigError::Faults(faults)
+        })?
+    };
     Ok(Loaded { config, snapshot, overlay, text })
 }
 

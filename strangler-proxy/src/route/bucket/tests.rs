@@ -40,7 +40,9 @@ proptest! {
 #[test]
 fn buckets_never_change() {
     // A release that changes these moves clients between the sides of every canary in the world.
-    for (salt, key, bucket) in [("stock", "alice", 9544_u16), ("stock", "bob", 7226), ("", "", 8110)] {
+    for (salt, key, bucket) in
+        [("stock", "alice", 9544_u16), ("stock", "bob", 7226), ("", "", 8110)]
+    {
         let found = Bucket::of(super::salt(salt), key.as_bytes()).number();
         assert_eq!(found, bucket, "{salt}/{key}");
     }

@@ -1,0 +1,91 @@
+//! The audit log: a JSON line for every change, appended and on the disk before the change is told as done.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Toggle, clock};
+
+/// The log.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    path: PathBuf,
+}
+
+/// A change.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// When, in RFC 3339 and UTC.
+    #[serde(default)]
+    pub at: String,
+    /// What: `toggle`, `reload`, `refused`, `kill`, `unkill`, `park`, `resume`, `start`.
+    pub what: String,
+    /// Who: the user of the command line, the caller of the API, `file`, `signal`.
+    pub who: String,
+    /// Why, as it was said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// The route or group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// The toggles before, by route.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub before: BTreeMap<String, Toggle>,
+    /// The toggles after.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub after: BTreeMap<String, Toggle>,
+    /// The revision before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision_before: String,
+    /// The revision after.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// What was refused, and other notes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The commands that undo it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<String>,
+}
+
+impl Audit {
+    /// The log at this path; made with the first record.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens it and takes its lock: held over the reading, editing and writing of a toggle, so that two processes do not
+    /// overwrite each other's. The log is the right file for that, for it is never replaced.
+    pub fn open(&self) -> io::Result<Open> {
+        let file = OpenOptions::new().create(true).append(true).mode(0o640).open(&self.path)?;
+        file.lock()?;
+        Ok(Open(file))
+    }
+}
+
+/// An open log; its lock goes with it.
+#[derive(Debug)]
+pub struct Open(File);
+
+impl Open {
+    /// Appends a record, dated now.
+    pub fn append(&mut self, record: &Record) -> io::Result<()> {
+        let dated = Record { at: clock::now(), ..record.clone() };
+        let mut line = serde_json::to_string(&dated).map_err(io::Error::other)?;
+        line.push('\n');
+        // One write: a reader never sees half a line, and neither does a crash leave more than one.
+        self.0.write_all(line.as_bytes())?;
+        self.0.sync_data()
+    }
+}
