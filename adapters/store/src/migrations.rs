@@ -3,6 +3,7 @@
 use diesel::{
     SqliteConnection,
     backend::Backend,
+    connection::SimpleConnection,
     migration::{Migration, MigrationSource},
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -54,10 +55,23 @@ impl<DB: Backend> MigrationSource<DB> for Both<'_> {
     }
 }
 
+/// One process at a time: of two that start at once, the second finds everything done. It waits for a minute, longer than
+/// a migration that serves while it runs may hold anybody up; the lock goes with the connection. On SQLite the file's own
+/// lock does it.
+const ONE_AT_A_TIME: &str = "
+SET lock_timeout = '1min';
+SELECT pg_advisory_lock(hashtext('banyan migrate'), hashtext(current_schema()));
+RESET lock_timeout";
+
 fn connect(location: &Location) -> Result<Connection, OpenError> {
     match location {
         Location::Sqlite { path } => sqlite::open(path).map(Connection::Sqlite),
-        Location::Postgres { url } => postgres::establish(url).map(Connection::Postgres),
+        Location::Postgres { url } => {
+            let mut c = postgres::establish(url)?;
+            let waited = c.batch_execute(ONE_AT_A_TIME);
+            waited.map_err(|error| OpenError::Server(error.to_string()))?;
+            Ok(Connection::Postgres(c))
+        }
     }
 }
 

@@ -26,3 +26,15 @@ fn migrations_run_once_and_can_be_taken_back() {
         assert_eq!(migrate("shop", &place, &MIGRATIONS).unwrap().len(), 2);
     }
 }
+
+#[test]
+fn processes_that_start_at_once_migrate_one_after_the_other() {
+    let Some(database) = testing::PrivateDatabase::create() else { return };
+    let place = provision(&database.admin_url(), "shop", "secret").unwrap();
+    let ran: usize = std::thread::scope(|scope| {
+        let migrating = || migrate("shop", &place, &MIGRATIONS).unwrap().len();
+        let processes: Vec<_> = (0..8).map(|_| scope.spawn(migrating)).collect();
+        processes.into_iter().map(|process| process.join().unwrap()).sum()
+    });
+    assert_eq!(ran, 2);
+}
