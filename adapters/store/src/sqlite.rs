@@ -79,7 +79,8 @@ fn pragmas() -> String {
     )
 }
 
-fn explain(error: &diesel::result::Error) -> String {
+/// What is wrong with a file, and what to do about it.
+pub(crate) fn explain(error: &diesel::result::Error) -> String {
     let what = match fault::trouble(error) {
         Trouble::ReadOnly => {
             "it is read-only: give the server write access to it and its directory"

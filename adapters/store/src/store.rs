@@ -12,13 +12,15 @@ use std::{
 };
 
 use contract::{Answer, Call, Command, Never};
-use diesel::QueryResult;
+use diesel::{QueryResult, result::Error};
 use kernel_api::Clock;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
 use crate::{
-    Abort, Connection, Limits, Location, OpenError, Tx, fence, group,
+    Abort, Connection, Limits, Location, OpenError, Tx,
+    fault::{self, Trouble},
+    fence, group,
     idempotency::Slot,
     inspect,
     postgres::Worker,
@@ -83,8 +85,8 @@ impl Store {
             sequenced: matches!(location, Location::Postgres { .. }),
         });
         let threads = match location {
-            Location::Sqlite { path } => open_sqlite(&shared, path)?,
-            Location::Postgres { url } => open_postgres(&shared, url)?,
+            Location::Sqlite { path } => open_sqlite(&shared, location, path)?,
+            Location::Postgres { url } => open_postgres(&shared, location, url)?,
         };
         let inner = Inner { shared, location: location.clone(), threads: Mutex::new(threads) };
         Ok(Self { inner: Arc::new(inner), alone: false })
@@ -265,10 +267,14 @@ impl Store {
     }
 }
 
-fn open_sqlite(shared: &Arc<Shared>, path: &Path) -> Result<Vec<JoinHandle<()>>, OpenError> {
+fn open_sqlite(
+    shared: &Arc<Shared>,
+    location: &Location,
+    path: &Path,
+) -> Result<Vec<JoinHandle<()>>, OpenError> {
     let writer = sqlite::open(path)?;
     let mut writer = Connection::Sqlite(writer);
-    prepare(shared, &mut writer)?;
+    prepare(shared, location, &mut writer)?;
     let mut threads = Vec::new();
     for number in 0..shared.limits.readers {
         let reader = sqlite::open_reader(path)?;
@@ -285,12 +291,16 @@ fn open_sqlite(shared: &Arc<Shared>, path: &Path) -> Result<Vec<JoinHandle<()>>,
     Ok(threads)
 }
 
-fn open_postgres(shared: &Arc<Shared>, url: &str) -> Result<Vec<JoinHandle<()>>, OpenError> {
+fn open_postgres(
+    shared: &Arc<Shared>,
+    location: &Location,
+    url: &str,
+) -> Result<Vec<JoinHandle<()>>, OpenError> {
     let server = Arc::new(Server::new(&shared.module, url, &shared.limits));
     // One connection now, so that a wrong URL or missing tables stop the start; the threads make theirs when they
     // have work.
     let first = server.connect(shared).map_err(|error| OpenError::Server(error.detail))?;
-    prepare(shared, &mut Connection::Postgres(first))?;
+    prepare(shared, location, &mut Connection::Postgres(first))?;
     (0..shared.limits.connections)
         .map(|number| {
             let worker = Worker::new(Arc::clone(shared), Arc::clone(&server));
@@ -300,16 +310,38 @@ fn open_postgres(shared: &Arc<Shared>, url: &str) -> Result<Vec<JoinHandle<()>>,
 }
 
 /// Takes the epoch from the fence row, and makes sure that the data is this module's alone.
-fn prepare(shared: &Shared, connection: &mut Connection) -> Result<(), OpenError> {
-    let epoch =
-        fence::epoch(connection).map_err(|_none| OpenError::NotMigrated(shared.module.clone()))?;
+fn prepare(
+    shared: &Shared,
+    location: &Location,
+    connection: &mut Connection,
+) -> Result<(), OpenError> {
+    let epoch = fence::epoch(connection).map_err(|error| match fault::trouble(&error) {
+        // No such table, or nothing in it.
+        Trouble::Bug => OpenError::NotMigrated(shared.module.clone()),
+        Trouble::Collision
+        | Trouble::Lost
+        | Trouble::Full
+        | Trouble::ReadOnly
+        | Trouble::Disk
+        | Trouble::Corrupt
+        | Trouble::Busy
+        | Trouble::Slow => unreadable(location, &error),
+    })?;
     shared.epoch.store(u64::try_from(epoch).unwrap_or(0), Ordering::Relaxed);
-    let findings =
-        inspect::findings(connection).map_err(|error| OpenError::Server(error.to_string()))?;
+    let findings = inspect::findings(connection).map_err(|error| unreadable(location, &error))?;
     if findings.is_empty() {
         return Ok(());
     }
     Err(OpenError::NotAlone { module: shared.module.clone(), findings: findings.join("; ") })
+}
+
+fn unreadable(location: &Location, error: &Error) -> OpenError {
+    match location {
+        Location::Sqlite { path } => {
+            OpenError::File { path: path.clone(), what: sqlite::explain(error) }
+        }
+        Location::Postgres { .. } => OpenError::Server(fault::one_line(&error.to_string())),
+    }
 }
 
 fn start(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {

@@ -130,6 +130,14 @@ fn a_file_that_cannot_be_used_gives_one_line() {
     let line = open(&path);
     assert!(line.contains("damaged or no SQLite database"), "{line}");
     assert!(line.starts_with(path.to_str().unwrap()) && !line.contains('\n'), "{line}");
+    let torn = directory.path().join("torn.db");
+    store::migrate("shop", &Location::Sqlite { path: torn.clone() }, &MIGRATIONS).unwrap();
+    let mut pages = std::fs::read(&torn).unwrap();
+    // The catalog on the first page is whole, and what it names is not there.
+    pages[4096..].fill(0x5a);
+    std::fs::write(&torn, pages).unwrap();
+    let line = open(&torn);
+    assert!(line.contains("damaged or no SQLite database"), "{line}");
     let line = open(&directory.path().join("shop.db/below"));
     assert!(line.contains("cannot make its directory"), "{line}");
     let line = open(directory.path());
