@@ -25,7 +25,7 @@ pub(crate) enum Trouble {
     Corrupt,
     /// Another process holds the lock.
     Busy,
-    /// The statement ran too long and was ended.
+    /// The statement ran too long, or an administrator had enough of it, and was ended.
     Slow,
     /// The query or the data is wrong: our bug.
     Bug,
@@ -74,7 +74,7 @@ fn by_text(text: &str) -> Trouble {
         Trouble::Corrupt
     } else if any(&["database is locked", "database table is locked"]) {
         Trouble::Busy
-    } else if any(&["statement timeout", "lock timeout"]) {
+    } else if any(&["statement timeout", "lock timeout", "due to user request"]) {
         Trouble::Slow
     } else if any(&[
         "server closed the connection",
@@ -103,7 +103,7 @@ pub(crate) fn not_executed(error: &Error) -> NotExecuted {
             (Reason::Failed, "the database file is damaged: stop, and restore a backup")
         }
         Trouble::Busy => (Reason::Unavailable, "another process holds the database's lock"),
-        Trouble::Slow => (Reason::Unavailable, "a statement took too long and was ended"),
+        Trouble::Slow => (Reason::Unavailable, "a statement took too long or was cancelled"),
         Trouble::Bug => (Reason::Failed, "the store failed, see its log"),
     };
     let answer = NotExecuted::new(reason, what);

@@ -17,6 +17,7 @@ fn each_text_leads_to_what_can_be_done_about_it() {
     check("deadlock detected", Trouble::Collision);
     check("canceling statement due to statement timeout", Trouble::Slow);
     check("canceling statement due to lock timeout", Trouble::Slow);
+    check("canceling statement due to user request", Trouble::Slow);
     check("server closed the connection unexpectedly", Trouble::Lost);
     check("terminating connection due to administrator command", Trouble::Lost);
     check("no such table: stock", Trouble::Bug);
