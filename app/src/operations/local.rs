@@ -9,7 +9,10 @@ use events::letters::{self, Letter, LetterFilter};
 use kernel_api::{PAGE_LIMIT_MAX, PageRequest};
 
 use super::{CallCount, DeadLetter, LetterKey, LetterOrder, Operations, SubscriptionState};
-use crate::shop::{Running, Shop};
+use crate::{
+    backup::{self, Draft},
+    shop::{Running, Shop},
+};
 
 /// How long each question may take.
 const CALL_TIME: Duration = Duration::from_secs(10);
@@ -111,16 +114,16 @@ impl Operations for LocalOperations {
         if chosen.is_empty() {
             bail!("{} does not run in this process", module.unwrap_or("no module"));
         }
-        crate::backup::make_directory(directory)?;
+        let draft = Draft::begin(directory)?;
         let mut files = Vec::new();
         for running in chosen {
-            let path = crate::backup::file(directory, running.name);
             let (location, name) = (running.store().location().clone(), running.name);
-            let target = path.clone();
+            let target = backup::file(draft.path(), name);
             let made = tokio::task::spawn_blocking(move || store::backup(name, &location, &target));
             let made = made.await.context("the backup was cut off")??;
-            files.push(crate::backup::line(&path, &made));
+            files.push(backup::line(&backup::file(directory, name), &made));
         }
+        draft.finish()?;
         Ok(files)
     }
 }
