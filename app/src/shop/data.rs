@@ -7,7 +7,7 @@ use contract::{Call, Caller, Deadline, Ownership};
 use events::{Readers, Retention};
 use kernel_api::Clock;
 use store::{Limits, Location, ModuleDescriptor, Store};
-use telemetry::{Check, Health, State};
+use telemetry::{Check, State};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{Opening, descriptors};
