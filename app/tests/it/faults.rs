@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::{
-    server::{Database, Home, Server, homes, until},
+    server::{Answer, Database, Home, Server, homes, until},
     shopping::{available, stock},
 };
 
@@ -121,6 +121,38 @@ async fn a_restart_on_files_goes_on_at_once_with_what_a_kill_left() {
     assert_eq!(home.verified()["orders"]["live"], 1);
 }
 
+/// A server whose files may not grow beyond what a young shop needs: then its commits fail on their way to the disk.
+fn cramped(home: &Home) -> Server {
+    let limited = home.command(&["up", "--listen", "127.0.0.1:0"]);
+    let program = limited.get_program().to_owned();
+    let arguments: Vec<_> = limited.get_args().map(ToOwned::to_owned).collect();
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args(["-c", "trap '' XFSZ; ulimit -S -f 400; exec \"$0\" \"$@\""])
+        .arg(program)
+        .args(arguments);
+    shell.envs(limited.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.stdout(Stdio::null()).stderr(Stdio::null());
+    home.start_command(shell)
+}
+
+/// Receives a lamp under its own key.
+async fn receive(server: &Server, key: &str) -> Answer {
+    let receipt = json!({ "reference": key, "reason": "x".repeat(200), "lines": [{ "sku": "LAMP", "quantity": 1 }] });
+    server.operator().post("/v1/stock/receipts", key, receipt).await
+}
+
+/// Receives lamp by lamp until the disk says no: the number of that one, and the answer.
+async fn fill(server: &Server) -> (i64, Answer) {
+    for number in 0..500 {
+        let answer = receive(server, &format!("r{number}")).await;
+        if answer.status != 204 {
+            return (number, answer);
+        }
+    }
+    panic!("the disk takes everything");
+}
+
 #[tokio::test]
 async fn a_full_disk_is_said_and_breaks_nothing() {
     let home = Home::new(Database::Sqlite).unwrap();
@@ -128,35 +160,43 @@ async fn a_full_disk_is_said_and_breaks_nothing() {
     stock(&server.operator(), &[("LAMP", "10.00", 1000)]).await;
     assert_eq!(server.stop(), Some(0));
 
-    // Files may not grow any more: writes fail as they do on a full disk.
-    let limited = home.command(&["up", "--listen", "127.0.0.1:0"]);
-    let program = limited.get_program().to_owned();
-    let arguments: Vec<_> = limited.get_args().map(ToOwned::to_owned).collect();
-    let mut shell = std::process::Command::new("sh");
-    shell
-        .args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\""])
-        .arg(program)
-        .args(arguments);
-    shell.envs(limited.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.stdout(Stdio::null()).stderr(Stdio::null());
-    let server = home.start_command(shell);
-    let operator = server.operator();
-    let mut refused = None;
-    for number in 0..500 {
-        let receipt = json!({ "reference": format!("r{number}"), "reason": "x".repeat(200), "lines": [{ "sku": "LAMP", "quantity": 1 }] });
-        let answer = operator.post("/v1/stock/receipts", &format!("r{number}"), receipt).await;
-        if answer.status != 204 {
-            refused = Some(answer);
-            break;
-        }
-    }
-    let refused = refused.expect("the disk is full at last");
+    let server = cramped(&home);
+    let (_, refused) = fill(&server).await;
     assert!([503, 507].contains(&refused.status), "{}", refused.body);
-    assert_eq!(operator.get("/v1/stock/LAMP").await.status, 200, "it still answers what it knows");
+    let stock = server.operator().get("/v1/stock/LAMP").await;
+    assert_eq!(stock.status, 200, "it still answers what it knows");
     server.kill();
     home.verified();
     let server = home.up();
-    let receipt = json!({ "reference": "after", "reason": "room again", "lines": [{ "sku": "LAMP", "quantity": 1 }] });
-    server.operator().post("/v1/stock/receipts", "after", receipt).await.expect(204);
+    receive(&server, "after").await.expect(204);
+    home.verified();
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_on_its_way_to_the_disk_is_asked_again_and_has_one_effect() {
+    let home = Home::new(Database::Sqlite).unwrap();
+    let server = cramped(&home);
+    let operator = server.operator();
+    stock(&operator, &[("LAMP", "10.00", 1000)]).await;
+    let (number, refused) = fill(&server).await;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    let key = format!("r{number}");
+    assert_eq!(receive(&server, &key).await.status, 503, "and again, as long as it lasts");
+
+    let pid = server.pid().to_string();
+    let mut free = std::process::Command::new("prlimit");
+    free.args(["--pid", &pid, "--fsize=unlimited:"]);
+    assert!(free.status().unwrap().success());
+    until("it goes on by itself", async || {
+        (receive(&server, &key).await.status == 204).then_some(())
+    })
+    .await;
+    receive(&server, &key).await.expect(204);
+    receive(&server, "after").await.expect(204);
+    assert_eq!(available(&operator, "LAMP").await, 1000 + number + 2, "each that was asked, once");
+    home.verified();
+    assert_eq!(server.stop(), Some(0));
+    let server = home.up();
+    assert_eq!(available(&server.operator(), "LAMP").await, 1000 + number + 2);
     home.verified();
 }

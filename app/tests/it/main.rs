@@ -15,6 +15,7 @@ mod carved;
 mod commands;
 mod faults;
 mod history;
+mod letters;
 mod replayed;
 mod server;
 mod shopping;

@@ -172,6 +172,11 @@ impl Server {
         Client(HttpClient::new(&self.public, &self.token, 64).unwrap())
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it as the out-of-memory killer would.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
