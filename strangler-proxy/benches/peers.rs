@@ -25,6 +25,12 @@ mod table;
 #[path = "peers/upstream.rs"]
 mod upstream;
 
+use strangler_proxy::{
+    config::{self, Source},
+    engine::Proxy,
+    steer::Shared,
+};
+
 use crate::{
     load::Load,
     measure::Sample,
@@ -36,12 +42,24 @@ use crate::{
 const ROUNDS: usize = 5;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["upstream", address, body] => upstream::serve(address, body.parse().unwrap()),
         ["load", rest @ ..] => Load::of(rest).run(),
+        ["ours", file] => ours(file),
         options => compare(options),
+    }
+}
+
+/// This proxy as a program of its own would start it, until it is told to end.
+fn ours(file: &str) {
+    let loaded = config::load(&Source::file(file)).unwrap_or_else(|error| panic!("{error:#}"));
+    let handle = Proxy::start(&Shared::new(loaded.snapshot)).unwrap();
+    loop {
+        std::thread::park();
+        assert!(!handle.addresses().is_empty(), "it listens");
     }
 }
 
@@ -62,7 +80,8 @@ fn compare(options: &[&str]) {
         .filter(|peer| peer.installed())
         .collect();
     for case in Case::ALL.iter().filter(|case| wanted(option(options, "--case"), case.name)) {
-        let case = Case { requests: if quick { case.requests / 10 } else { case.requests }, ..*case };
+        let case =
+            Case { requests: if quick { case.requests / 10 } else { case.requests }, ..*case };
         let samples = rounds_of(&case, &peers, rounds);
         table::print(&case, &peers, &samples);
     }

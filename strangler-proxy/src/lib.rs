@@ -8,9 +8,12 @@
     allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")
 )]
 
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod http1;
 pub mod route;
 pub mod seen;
 pub mod steer;
+
+pub use engine::{Handle, Proxy, StartError};

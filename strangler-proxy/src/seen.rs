@@ -4,6 +4,7 @@ pub mod access;
 pub mod cells;
 pub mod clock;
 pub mod collect;
+pub mod figures;
 pub mod trace;
 
 pub use access::{AccessLog, Entry};

@@ -103,7 +103,11 @@ impl Connection {
             if self.head.is_none() {
                 // The head of an answer of this bench comes in one piece.
                 let head = buffer[..count].windows(4).position(|w| w == b"\r\n\r\n");
-                assert!(buffer.starts_with(b"HTTP/1.1 200 "), "{:?}", buffer[..count].utf8_chunks());
+                assert!(
+                    buffer.starts_with(b"HTTP/1.1 200 "),
+                    "{:?}",
+                    buffer[..count].utf8_chunks()
+                );
                 self.head = Some(head.expect("a whole head") + 4);
             }
             self.have += count;

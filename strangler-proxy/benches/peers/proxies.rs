@@ -51,7 +51,7 @@ impl Peer {
 
     fn program(self) -> &'static str {
         match self {
-            Self::Ours => env!("CARGO_BIN_EXE_strangler-proxy"),
+            Self::Ours => "/proc/self/exe",
             Self::Nginx => "/usr/sbin/nginx",
             Self::Haproxy => "/usr/sbin/haproxy",
         }
@@ -64,11 +64,13 @@ impl Peer {
         fs::write(&file, self.config(case, &address, upstream, folder.path())).unwrap();
         let cores = if case.workers == 1 { "1" } else { "0,1" };
         let mut command = Command::new("taskset");
-        command.args(["-c", cores, self.program()]);
+        command.args(["-c", cores]);
         match self {
-            Self::Ours => command.arg("run").arg("--config").arg(&file),
-            Self::Nginx => command.arg("-c").arg(&file).arg("-p").arg(folder.path()),
-            Self::Haproxy => command.arg("-db").arg("-f").arg(&file),
+            Self::Ours => command.arg(std::env::current_exe().unwrap()).arg("ours").arg(&file),
+            Self::Nginx => {
+                command.arg(self.program()).arg("-c").arg(&file).arg("-p").arg(folder.path())
+            }
+            Self::Haproxy => command.arg(self.program()).arg("-db").arg("-f").arg(&file),
         };
         Running::of(self, command, address, folder)
     }
@@ -77,9 +79,8 @@ impl Peer {
         let (workers, folder) = (case.workers, folder.display());
         match self {
             Self::Ours => format!(
-                "workers = {workers}\naccess_log = false\n[[listener]]\naddress = \"{address}\"\n\
-                 [upstream.monolith]\nendpoints = [\"{upstream}\"]\n\
-                 [[route]]\nname = \"all\"\nfrom = \"monolith\"\n"
+                "workers = {workers}\naccess_log = false\nadmin.enabled = false\n\
+                 listen = [\"{address}\"]\nfrom = \"http://{upstream}\"\n"
             ),
             Self::Nginx => format!(
                 "worker_processes {workers}; daemon off; pid {folder}/pid; error_log stderr warn;\n\
@@ -111,10 +112,11 @@ impl Peer {
 pub fn upstream(case: &Case) -> Running {
     let address = free_address();
     let mut command = Command::new("taskset");
-    command
-        .args(["-c", proxies_load_cores(case)])
-        .arg(std::env::current_exe().unwrap())
-        .args(["upstream", &address, &case.body.to_string()]);
+    command.args(["-c", proxies_load_cores(case)]).arg(std::env::current_exe().unwrap()).args([
+        "upstream",
+        &address,
+        &case.body.to_string(),
+    ]);
     Running::of(Peer::Ours, command, address, tempfile::tempdir().unwrap())
 }
 

@@ -176,11 +176,11 @@ impl Exchange {
                 self.is_set = false;
                 Ok(())
             }
-            Poll::Ready(Err(Stopped::Rule(Cause::CutShort) | Stopped::Read(_))) => {
+            Poll::Ready(Err(Stopped::Rule(Cause::CutShort) | Stopped::Read)) => {
                 Err(Fault::ClientGone)
             }
             Poll::Ready(Err(Stopped::Rule(cause))) => Err(Fault::Refused(cause)),
-            Poll::Ready(Err(Stopped::Write(_))) => {
+            Poll::Ready(Err(Stopped::Write)) => {
                 self.sending = Sending::Broken;
                 Ok(())
             }
@@ -280,7 +280,7 @@ impl Exchange {
             && !client.has_ended
             && !client.worker.draining.get();
         let mut out = ResponseOut::of(head, version, wants);
-        out.edits = &self.view.route(asked.decision.route).response_edits;
+        out.edits = &self.view.snapshot.route(asked.decision.route).response_headers.edits;
         let date = client.worker.date.get();
         out.date = Some(&date);
         self.keep_alive = out.keep_alive;
@@ -303,9 +303,9 @@ impl Exchange {
         let source = (&mut self.upstream, &mut self.buffer);
         let sink = (&mut client.stream, &mut kit.to_client);
         self.download.poll(cx, source, sink, &self.view.limits).map_err(|stopped| match stopped {
-            Stopped::Rule(Cause::CutShort) | Stopped::Read(_) => Fault::CutShort,
+            Stopped::Rule(Cause::CutShort) | Stopped::Read => Fault::CutShort,
             Stopped::Rule(cause) => Fault::BadResponse(cause),
-            Stopped::Write(_) => Fault::ClientGone,
+            Stopped::Write => Fault::ClientGone,
         })
     }
 

@@ -157,9 +157,8 @@ pub fn write_head(client: &Client, kit: &mut Kit, asked: &Asked, view: &View, fr
     out.framing = framing;
     out.trailers = kit.request.accepts_trailers(&kit.input);
     out.traceparent = asked.trace.is_made().then(|| asked.trace.field());
-    let of_route = view.route(asked.decision.route);
-    out.edits = &of_route.request_edits;
-    out.keep_underscores = of_route.keeps_underscores();
+    out.edits = &route.request_headers.edits;
+    out.keep_underscores = view.route(asked.decision.route).keeps_underscores();
     kit.to_upstream.clear();
     write::request(&mut kit.to_upstream, &kit.request, &kit.input, &out);
 }

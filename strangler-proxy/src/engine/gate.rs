@@ -214,7 +214,7 @@ impl Gate {
         if self.is_closed() && self.inside.get() == 0 {
             for emptied in self.emptied.borrow_mut().drain(..) {
                 // Whoever asked may have given up.
-                drop(emptied.send(()));
+                emptied.send(()).unwrap_or_default();
             }
         }
     }

@@ -1,14 +1,15 @@
 //! Starting the engine and speaking to it while it runs.
 
 use std::{
-    io,
+    fmt, io,
     os::unix::net::UnixListener,
     path::Path,
+    pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -24,8 +25,8 @@ use super::{
 };
 use crate::{
     config::ListenAddress,
-    seen::{Cells, access::Writer},
-    steer::Shared,
+    seen::{Cells, access::Writer, figures},
+    steer::{Engine, Figures, Shared, UpstreamFigures},
 };
 
 /// The engine.
@@ -49,16 +50,23 @@ pub enum StartError {
 }
 
 /// A running engine. Dropping it stops the workers at once; [`drain`](Self::drain) lets requests end first.
-#[derive(Debug)]
 pub struct Handle {
     addresses: Vec<ListenAddress>,
     commands: Vec<mpsc::UnboundedSender<Command>>,
-    threads: Vec<thread::JoinHandle<()>>,
-    resolver: Option<Resolver>,
-    log: Option<Writer>,
+    /// Taken by whoever waits for the end.
+    rest: Mutex<Option<Rest>>,
+    shared: Shared,
+    resolved: Arc<ArcSwap<Resolved>>,
     cells: Cells,
     lots: Lots,
     open: Arc<AtomicUsize>,
+}
+
+/// What is there to end.
+struct Rest {
+    workers: Vec<JoinHandle<()>>,
+    resolver: Resolver,
+    log: Writer,
 }
 
 impl Proxy {
@@ -96,13 +104,14 @@ impl Proxy {
             commands.push(ear);
             threads.push(thread);
         }
-        let resolver = Resolver::start(shared.clone(), resolved).map_err(StartError::Thread)?;
+        let resolver = Resolver::start(shared.clone(), Arc::clone(&resolved));
+        let resolver = resolver.map_err(StartError::Thread)?;
         Ok(Handle {
             addresses,
             commands,
-            threads,
-            resolver: Some(resolver),
-            log: Some(log),
+            rest: Mutex::new(Some(Rest { workers: threads, resolver, log })),
+            shared: shared.clone(),
+            resolved,
             cells: material.cells,
             lots: material.lots,
             open: material.open,
@@ -177,7 +186,7 @@ impl Handle {
     /// route's parking limits, until [`resume`](Self::resume).
     pub async fn park(&self, name: &str) -> bool {
         self.tell(|| Command::Hold(name.into()));
-        self.barrier(name).await
+        self.emptied(name).await
     }
 
     /// Lets the requests that [`park`](Self::park) holds go, over the route's resume time.
@@ -187,11 +196,11 @@ impl Handle {
 
     /// Waits until no request of a route or group is under way. It must be parked, by [`park`](Self::park) or by the
     /// configuration that is in force when this is called; else the answer is false.
-    pub async fn barrier(&self, name: &str) -> bool {
+    pub async fn emptied(&self, name: &str) -> bool {
         let mut done = Vec::new();
         for ear in &self.commands {
             let (tell, told) = oneshot::channel();
-            // A worker that is gone has no request under way; its receiver says so by its end.
+            // A worker that has ended has no request under way.
             if ear.send(Command::Barrier(name.into(), tell)).is_ok() {
                 done.push(told);
             }
@@ -203,26 +212,24 @@ impl Handle {
         all
     }
 
-    /// Stops: no new connections, idle ones are closed, requests under way may end within the time that the
-    /// configuration gives, or the one given here. Blocks until the workers have ended.
-    pub fn drain(mut self, longest: Duration) {
+    /// Stops: no new connections, idle ones are closed, requests under way may take as long as the configuration says.
+    /// Returns at once; [`wait`](Self::wait) waits.
+    pub fn drain(&self) {
+        let longest = self.shared.load().client.drain;
         self.tell(|| Command::Drain(longest));
-        self.end();
     }
 
-    fn end(&mut self) {
-        self.commands.clear();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
+    /// Blocks until the workers have ended, and everything is written to the access log.
+    pub fn wait(&self) {
+        let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Rest { workers, resolver, log }) = rest else { return };
+        for worker in workers {
+            if worker.join().is_err() {
                 tracing::error!("a worker had panicked");
             }
         }
-        if let Some(resolver) = self.resolver.take() {
-            resolver.stop();
-        }
-        if let Some(log) = self.log.take() {
-            log.finish();
-        }
+        resolver.stop();
+        log.finish();
     }
 
     fn tell(&self, command: impl Fn() -> Command) {
@@ -235,6 +242,65 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.end();
+        // A worker whose ear is closed stops at once.
+        self.commands.clear();
+        self.wait();
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Engine for Handle {
+    fn figures(&self) -> Figures {
+        let snapshot = self.shared.get();
+        let mut routes = figures::of(&self.cells);
+        let routes = snapshot.routes.iter().map(|route| {
+            let mut found = routes.remove(&*route.name).unwrap_or_default();
+            found.route = route.name.to_string();
+            found.parked = u64::try_from(self.held(&route.name)).unwrap_or(u64::MAX);
+            found
+        });
+        let resolved = self.resolved.load();
+        let upstreams = snapshot.upstreams.iter().map(|upstream| UpstreamFigures {
+            upstream: upstream.name.to_string(),
+            endpoints: upstream
+                .endpoints
+                .iter()
+                .flat_map(|endpoint| resolved.addresses(endpoint))
+                .map(|address| (address.to_string(), true))
+                .collect(),
+        });
+        Figures {
+            workers: self.commands.len(),
+            connections: u64::try_from(self.connections()).unwrap_or(u64::MAX),
+            routes: routes.collect(),
+            upstreams: upstreams.collect(),
+        }
+    }
+
+    fn barrier<'a>(
+        &'a self,
+        route: &'a str,
+        within: Duration,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(async move {
+            tokio::time::timeout(within, self.emptied(route)).await.unwrap_or(false)
+        })
+    }
+
+    fn drain(&self) {
+        Self::drain(self);
+    }
+
+    fn is_usable(&self, upstream: &str) -> bool {
+        let (snapshot, resolved) = (self.shared.load(), self.resolved.load());
+        let found = snapshot.upstreams.iter().find(|candidate| &*candidate.name == upstream);
+        found.is_some_and(|upstream| {
+            upstream.endpoints.iter().any(|endpoint| !resolved.addresses(endpoint).is_empty())
+        })
     }
 }

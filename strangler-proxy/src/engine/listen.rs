@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -82,6 +82,3 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
     const ENOMEM: i32 = 12;
     matches!(error.raw_os_error(), Some(ENFILE | EMFILE | ENOBUFS | ENOMEM))
 }
-
-/// An address of this machine on a free port: for tests and examples.
-pub const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);

@@ -358,6 +358,9 @@ fn tell(client: &Client, kit: &Kit, asked: &Asked, view: &View, outcome: &Outcom
         Some(fault) if fault.is_upstreams() => {
             side.answered(outcome.status, took);
             side.failed.add(1);
+            if outcome.next == Next::Abort {
+                side.broken.add(1);
+            }
             warn(asked, route, outcome.status, fault);
         }
         Some(fault) => {

@@ -1,7 +1,6 @@
 //! One direction of a message: its body is decoded as it comes and framed anew as it goes, without a copy where it is long.
 
 use std::{
-    io,
     ops::Range,
     task::{Context, Poll, ready},
 };
@@ -26,10 +25,10 @@ pub enum Encode {
 pub enum Stopped {
     /// The source broke a rule, or ended before the message did.
     Rule(Cause),
-    /// Reading failed.
-    Read(io::Error),
-    /// Writing failed.
-    Write(io::Error),
+    /// Reading failed: the source has gone, whatever the system calls it.
+    Read,
+    /// Writing failed: the sink has gone.
+    Write,
 }
 
 /// A message on its way. Written next are the staged bytes (a head, chunk sizes, short pieces) and behind them the
@@ -93,11 +92,6 @@ impl Transfer {
         self.read_at
     }
 
-    /// Has the source's message come to its end?
-    pub fn is_decoded(&self) -> bool {
-        self.decoded
-    }
-
     /// Can it be sent once more from the same buffer?
     pub fn is_replayable(&self) -> bool {
         !self.overwritten
@@ -125,7 +119,7 @@ impl Transfer {
                 Next::Read => {
                     self.waits_for_sink = false;
                     self.make_room(buffer);
-                    let count = ready!(source.poll_read(cx, buffer)).map_err(Stopped::Read)?;
+                    let count = ready!(source.poll_read(cx, buffer)).map_err(|_gone| Stopped::Read)?;
                     self.progress = true;
                     if count == 0 {
                         self.reader.closed().map_err(Stopped::Rule)?;
@@ -154,9 +148,9 @@ impl Transfer {
                 return Poll::Ready(Ok(()));
             }
             self.waits_for_sink = true;
-            let count = ready!(sink.poll_write(cx, first, second)).map_err(Stopped::Write)?;
+            let count = ready!(sink.poll_write(cx, first, second)).map_err(|_gone| Stopped::Write)?;
             if count == 0 {
-                return Poll::Ready(Err(Stopped::Write(io::ErrorKind::WriteZero.into())));
+                return Poll::Ready(Err(Stopped::Write));
             }
             self.progress = true;
             self.sent = self.sent.saturating_add(count as u64);

@@ -9,8 +9,8 @@ use super::{
     resolve::Resolved,
 };
 use crate::{
-    config::{HeaderEdits, Route, Snapshot, Upstream},
-    http1::{EditError, Edits, Leniency, Limits},
+    config::{Snapshot, Upstream},
+    http1::{Leniency, Limits},
     route::{RouteId, Stage, State, UpstreamId},
     seen::{Cells, RouteCells},
 };
@@ -39,10 +39,6 @@ pub struct RouteView {
     pub cells: Arc<RouteCells>,
     /// What it forgives.
     pub leniency: Leniency,
-    /// What is changed of requests.
-    pub request_edits: Edits,
-    /// What is changed of answers.
-    pub response_edits: Edits,
 }
 
 impl RouteView {
@@ -103,8 +99,6 @@ impl View {
                 gate: kept.gate(&route.name, lots),
                 cells: kept.cells(&route.name, cells),
                 leniency: leniency(&route.leniency),
-                request_edits: request_edits(route, &snapshot),
-                response_edits: edits(&route.response_headers),
             })
             .collect();
         for (route, view) in snapshot.routes.iter().zip(&routes) {
@@ -142,33 +136,6 @@ impl View {
         self.upstreams.iter().zip(self.snapshot.upstreams.iter()).flat_map(|(view, upstream)| {
             view.endpoints.iter().map(|endpoint| (endpoint, upstream.pool_idle_time))
         })
-    }
-}
-
-/// The tester's header is for this proxy alone, whatever the route says.
-fn request_edits(route: &Route, snapshot: &Snapshot) -> Edits {
-    let mut made = edits(&route.request_headers);
-    if let Some(tester) = &snapshot.tester {
-        noted(made.remove(&tester.header));
-    }
-    made
-}
-
-fn edits(wanted: &HeaderEdits) -> Edits {
-    let mut made = Edits::default();
-    for name in &wanted.remove {
-        noted(made.remove(name));
-    }
-    for (name, value) in &wanted.set {
-        noted(made.set(name, value));
-    }
-    made
-}
-
-/// The configuration was checked for this before it came into force.
-fn noted(edited: Result<(), EditError>) {
-    if let Err(error) = edited {
-        tracing::error!(%error, "a header edit is left out");
     }
 }
 

@@ -281,7 +281,7 @@ impl Worker {
                         all &= told.await.is_ok();
                     }
                     // Whoever asked may have given up.
-                    drop(done.send(all));
+                    done.send(all).unwrap_or_default();
                 });
             }
             Command::Drain(_) => {}

@@ -40,6 +40,8 @@ pub struct SideCells {
     pub responses: [Count; 5],
     /// Requests that got no whole answer from the upstream.
     pub failed: Count,
+    /// Of them those whose answer had begun and was cut short.
+    pub broken: Count,
     /// Times to the end of the answer by bucket; the last one is "longer".
     pub buckets: [Count; BOUNDS_MICROS.len() + 1],
     /// The sum of these times in microseconds.
