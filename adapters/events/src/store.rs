@@ -8,7 +8,7 @@ pub(crate) use parked::{
 };
 
 use ::store::{
-    Connection, cached, on,
+    Connection, on, prepared,
     schema::{cursor, reader},
 };
 use diesel::{
@@ -98,7 +98,7 @@ pub(crate) fn advance(
 ) -> QueryResult<bool> {
     let free =
         cursor::lease_owner.eq(&claim.owner).or(cursor::lease_until_at.le(claim.lapsed.micros()));
-    let moved = on!(connection, |c| cached(
+    let moved = on!(connection, |c| prepared!(
         diesel::update(cursor::table.find(&claim.subscription))
             .filter(cursor::position.eq(column(from)))
             .filter(cursor::alarm.is_null())
@@ -118,7 +118,7 @@ pub(crate) fn advance(
 pub(crate) fn claim(connection: &mut Connection, claim: &Claim) -> QueryResult<bool> {
     let free =
         cursor::lease_owner.eq(&claim.owner).or(cursor::lease_until_at.le(claim.lapsed.micros()));
-    let taken = on!(connection, |c| cached(
+    let taken = on!(connection, |c| prepared!(
         diesel::update(cursor::table.find(&claim.subscription)).filter(free).set((
             cursor::lease_owner.eq(&claim.owner),
             cursor::lease_until_at.eq(claim.until.micros()),

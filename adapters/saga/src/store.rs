@@ -1,6 +1,6 @@
 //! The queries of the saga table: one function each, no decisions.
 
-use ::store::{Connection, cached, on};
+use ::store::{Connection, cached, on, prepared};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, QueryResult,
     Queryable, RunQueryDsl, Selectable, SelectableHelper,
@@ -88,7 +88,7 @@ pub(crate) fn find(connection: &mut Connection, id: SagaId) -> QueryResult<Optio
 
 /// Writes a saga that was read with revision `from`. False when it has moved on since.
 pub(crate) fn record(connection: &mut Connection, from: i64, row: &SagaRow) -> QueryResult<bool> {
-    let written = on!(connection, |c| cached(
+    let written = on!(connection, |c| prepared!(
         diesel::update(saga::table.find(&row.id)).filter(saga::revision.eq(from)).set((
             saga::version.eq(row.version),
             saga::state.eq(&row.state),

@@ -26,7 +26,7 @@ use diesel::{prelude::*, sql_types::Text};
 use kernel_api::{Clock, Id};
 use store::{
     Abort, Connection, EmbeddedMigrations, Limits, Location, Migrations, Store, Tx, cached,
-    embed_migrations, migrate, on, provision, testing,
+    embed_migrations, migrate, on, prepared, provision, testing,
 };
 
 const MIGRATIONS: Migrations = Migrations { sqlite: SQLITE, postgres: POSTGRES };
@@ -69,7 +69,7 @@ fn reserve(tx: &mut Tx<'_>, sku: &str) -> Result<(), Abort<Never>> {
     let id = Id::<()>::fresh().to_string();
     let now = tx.now().micros();
     on!(tx.connection(), |c| {
-        let taken = cached(
+        let taken = prepared!(
             diesel::update(
                 stock::table
                     .filter(stock::sku.eq(sku))
@@ -85,7 +85,7 @@ fn reserve(tx: &mut Tx<'_>, sku: &str) -> Result<(), Abort<Never>> {
             reservation::quantity.eq(1),
             reservation::made_at.eq(now),
         );
-        cached(diesel::insert_into(reservation::table).values(row)).execute(c)?;
+        prepared!(diesel::insert_into(reservation::table).values(row)).execute(c)?;
     });
     Ok(())
 }
@@ -96,7 +96,7 @@ const ONE: &str = "WITH taken AS (UPDATE stock SET reserved = reserved + 1 \
 
 fn reserve_one(c: &mut Connection, epoch: u64, sku: &str, now: i64) -> QueryResult<Option<()>> {
     let Connection::Postgres(c) = c else { panic!("only PostgreSQL has writing CTEs") };
-    let done = cached(
+    let done = prepared!(
         diesel::sql_query(ONE)
             .bind::<Text, _>(sku)
             .bind::<diesel::sql_types::BigInt, _>(i64::try_from(epoch).unwrap())

@@ -16,7 +16,7 @@ use diesel::{
 /// Diesel keeps SELECTs and plain INSERTs, and never an UPDATE, an upsert or SQL text, because it cannot know that
 /// there are not endlessly many of them. Preparing one anew costs PostgreSQL a round trip and SQLite more than the
 /// statement itself. Wrap every statement of a hot path whose text does not vary without bound (no batch of changing
-/// length, no in-list of literals).
+/// length, no in-list of literals); [`prepared!`](crate::prepared) is faster where the text does not vary at all.
 #[derive(Debug)]
 pub struct Cached<Q> {
     query: Q,
@@ -84,7 +84,7 @@ where
 
 /// The value that refuses to be collected.
 #[derive(Debug, Clone, Copy)]
-struct Probe;
+pub(crate) struct Probe;
 
 impl<DB: Backend> ToSql<Integer, DB> for Probe {
     fn to_sql<'b>(&'b self, _out: &mut Output<'b, '_, DB>) -> diesel::serialize::Result {

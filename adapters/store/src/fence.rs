@@ -7,7 +7,7 @@ use diesel::{
     sql_types::{BigInt, Bool},
 };
 
-use crate::{Connection, cached, on, schema::fence};
+use crate::{Connection, on, prepared, schema::fence};
 
 /// The epoch in the row.
 pub(crate) fn epoch(c: &mut Connection) -> QueryResult<i64> {
@@ -20,7 +20,7 @@ pub(crate) fn raise(c: &mut Connection, from: i64, to: i64) -> QueryResult<bool>
     if c.is_postgres() {
         c.batch_execute("LOCK TABLE fence IN ACCESS EXCLUSIVE MODE")?;
     }
-    let moved = on!(c, |c| cached(
+    let moved = on!(c, |c| prepared!(
         diesel::update(fence::table.find(1).filter(fence::epoch.eq(from))).set(fence::epoch.eq(to))
     )
     .execute(c))?;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Connection, Tx, cached, on,
+    Connection, Tx, cached, on, prepared,
     schema::idempotency::{self, caller, created_at, key, operation},
     tx::Stop,
 };
@@ -148,7 +148,7 @@ pub(crate) fn old(c: &mut Connection, before: i64, limit: i64) -> QueryResult<Ve
 pub(crate) fn forget(c: &mut Connection, places: &[Place]) -> QueryResult<usize> {
     let mut count = 0;
     for place in places {
-        count += on!(&mut *c, |c| cached(diesel::delete(
+        count += on!(&mut *c, |c| prepared!(diesel::delete(
             idempotency::table.find((&place.0, &place.1, &place.2))
         ))
         .execute(c))?;

@@ -11,7 +11,7 @@ use kernel_api::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::{
-    Connection, cached, on,
+    Connection, cached, on, prepared,
     schema::outbox::{self, occurred_at, position},
 };
 
@@ -112,5 +112,5 @@ pub(crate) fn prune(c: &mut Connection, before: i64, upto: u64, limit: i64) -> Q
         .optional())?
     .flatten();
     let until = young.unwrap_or(until);
-    on!(c, |c| cached(diesel::delete(outbox::table.filter(position.lt(until)))).execute(c))
+    on!(c, |c| prepared!(diesel::delete(outbox::table.filter(position.lt(until)))).execute(c))
 }

@@ -1,4 +1,4 @@
-//! Statements behind `cached` are prepared once, whatever kind they are.
+//! Statements behind `cached` and `prepared!` are prepared once, whatever kind they are.
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use diesel::{
     prelude::*,
     sql_types::BigInt,
 };
-use store::{cached, on, testing};
+use store::{cached, on, prepared, testing};
 
 use crate::shop::{MIGRATIONS, call, receive, stock};
 
@@ -103,4 +103,73 @@ async fn values_arrive_in_their_order() {
         });
         assert_eq!(answer.await.unwrap(), 5);
     }
+}
+
+#[tokio::test]
+async fn a_place_keeps_its_statement() {
+    for (store, _keep) in testing::both(&MIGRATIONS, "shop") {
+        let kept = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&kept);
+        let ask = call();
+        let run = store.write::<_, Never>(&ask, move |tx| {
+            on!(tx.connection(), |c| {
+                let count = Arc::clone(&count);
+                c.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                    if let InstrumentationEvent::CacheQuery { sql, .. } = event
+                        && sql.contains("stock")
+                    {
+                        count.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            });
+            let mut seen = Vec::new();
+            for n in 1..10 {
+                on!(tx.connection(), |c| {
+                    prepared!(
+                        diesel::insert_into(stock::table)
+                            .values((
+                                stock::sku.eq("p"),
+                                stock::on_hand.eq(n),
+                                stock::reserved.eq(0)
+                            ))
+                            .on_conflict(stock::sku)
+                            .do_update()
+                            .set(stock::on_hand.eq(n))
+                    )
+                    .execute(c)?;
+                    let one = stock::table.find("p");
+                    // Twice the same query in two places: each place has its own.
+                    prepared!(diesel::update(one).set(stock::reserved.eq(n))).execute(c)?;
+                    let back: (i64, i64) = prepared!(
+                        diesel::update(one)
+                            .set(stock::reserved.eq(stock::reserved + 1))
+                            .returning((stock::on_hand, stock::reserved))
+                    )
+                    .get_result(c)?;
+                    seen.push(back);
+                });
+            }
+            Ok(seen)
+        });
+        let seen = run.await.unwrap();
+        assert_eq!(seen, (1..10).map(|n| (n, n + 1)).collect::<Vec<_>>());
+        assert_eq!(kept.load(Ordering::SeqCst), 3);
+    }
+}
+
+/// Only where debug assertions are on: a release build would run the text of the first time.
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn a_text_that_varies_is_found_out() {
+    let (store, _keep) = testing::sqlite(&MIGRATIONS);
+    let ask = call();
+    let run = store.write::<_, Never>(&ask, |tx| {
+        for text in ["DELETE FROM stock WHERE on_hand = ?", "DELETE FROM stock WHERE reserved = ?"]
+        {
+            on!(tx.connection(), |c| prepared!(diesel::sql_query(text).bind::<BigInt, _>(1))
+                .execute(c))?;
+        }
+        Ok(())
+    });
+    assert!(matches!(run.await, Err(contract::Fault::NotExecuted(_))));
 }

@@ -5,7 +5,7 @@ mod ledger;
 mod rows;
 mod simulator;
 
-use ::store::{Connection, Tx, cached, on};
+use ::store::{Connection, Tx, cached, on, prepared};
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl, SelectableHelper,
     dsl::exists,
@@ -80,7 +80,7 @@ pub(crate) fn is_refund(c: &mut Connection, id: Id<Refund>) -> QueryResult<bool>
 
 /// Writes a new payment with its first intent. False when its id, or the key, is there already.
 pub(crate) fn open(tx: &mut Tx<'_>, row: &PaymentRow) -> QueryResult<bool> {
-    let opened = on!(tx.connection(), |c| cached(
+    let opened = on!(tx.connection(), |c| prepared!(
         diesel::insert_into(payments::table).values(row).on_conflict_do_nothing()
     )
     .execute(c))?;
@@ -95,7 +95,7 @@ pub(crate) fn begin(
     ask_again: Timestamp,
 ) -> QueryResult<bool> {
     let intent = pending.intent.column()?;
-    let begun = on!(tx.connection(), |c| cached(
+    let begun = on!(tx.connection(), |c| prepared!(
         diesel::update(payments::table.find(&read.id))
             .filter(payments::version.eq(read.version))
             .set((
@@ -122,7 +122,7 @@ pub(crate) fn is_key_pending_elsewhere(error: &Error) -> bool {
 
 /// Takes the intent off and adds what it changed. False when it is not there any more: somebody else has settled it.
 pub(crate) fn settle(tx: &mut Tx<'_>, pending: &Pending, change: Change) -> QueryResult<bool> {
-    let settled = on!(tx.connection(), |c| cached(
+    let settled = on!(tx.connection(), |c| prepared!(
         diesel::update(payments::table.find(pending.payment.to_string()))
             .filter(payments::intent_key.eq(&pending.key))
             .set((
@@ -161,7 +161,7 @@ pub(crate) fn due(c: &mut Connection, now: Timestamp, limit: i64) -> QueryResult
 
 /// Puts the next asking off.
 pub(crate) fn postpone(tx: &mut Tx<'_>, pending: &Pending, to: Timestamp) -> QueryResult<()> {
-    on!(tx.connection(), |c| cached(
+    on!(tx.connection(), |c| prepared!(
         diesel::update(payments::table.find(pending.payment.to_string()))
             .filter(payments::intent_key.eq(&pending.key))
             .set(payments::ask_again_at.eq(to.micros()))

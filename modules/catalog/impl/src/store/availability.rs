@@ -3,7 +3,7 @@
 use diesel::{ExpressionMethods, QueryResult};
 use kernel_api::{Sku, Timestamp};
 
-use ::store::{Connection, cached, on};
+use ::store::{Connection, on, prepared};
 
 use crate::schema::availability as table;
 
@@ -15,7 +15,7 @@ pub(crate) fn put_availability(
     told_at: Timestamp,
 ) -> QueryResult<()> {
     let now = (table::state.eq(state), table::told_at.eq(told_at.micros()));
-    on!(c, |c| cached(
+    on!(c, |c| prepared!(
         diesel::insert_into(table::table)
             .values((table::sku.eq(sku.as_str()), now))
             .on_conflict(table::sku)

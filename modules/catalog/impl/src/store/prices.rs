@@ -6,7 +6,7 @@ use diesel::{
 };
 use kernel_api::{Sku, Timestamp};
 
-use ::store::{Connection, cached, on};
+use ::store::{Connection, on, prepared};
 
 use crate::schema::prices as table;
 
@@ -29,7 +29,7 @@ pub(crate) fn insert_prices(c: &mut Connection, rows: &[PriceRow]) -> QueryResul
 /// Writes a price down, over the one from the same moment.
 pub(crate) fn put_price(c: &mut Connection, row: &PriceRow) -> QueryResult<()> {
     let price = (table::micros.eq(row.micros), table::set_at.eq(row.set_at));
-    on!(c, |c| cached(
+    on!(c, |c| prepared!(
         diesel::insert_into(table::table)
             .values((table::sku.eq(&row.sku), table::from_at.eq(row.from_at), price))
             .on_conflict((table::sku, table::from_at))

@@ -9,7 +9,7 @@ use diesel::{
 };
 use kernel_api::Sku;
 
-use ::store::{Connection, cached, on};
+use ::store::{Connection, cached, on, prepared};
 
 use super::IN_LIST_MAX;
 use crate::{
@@ -68,7 +68,7 @@ pub(crate) fn keep_price(c: &mut Connection, sku: &str, kept: InForce) -> QueryR
         table::price_micros.eq(kept.micros),
         table::next_at.eq(kept.next_at.map(|at| at.micros())),
     );
-    on!(c, |c| cached(diesel::update(table::table.find(sku)).set(kept)).execute(c))?;
+    on!(c, |c| prepared!(diesel::update(table::table.find(sku)).set(kept)).execute(c))?;
     Ok(())
 }
 

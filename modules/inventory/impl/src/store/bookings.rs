@@ -4,7 +4,7 @@ use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl};
 use inventory_api::Reference;
 use kernel_api::Timestamp;
 
-use ::store::{Connection, cached, on};
+use ::store::{Connection, on, prepared};
 
 use crate::schema::bookings as table;
 
@@ -22,9 +22,10 @@ pub(crate) fn insert_booking(
         table::request_hash.eq(request_hash),
         table::booked_at.eq(now.micros()),
     );
-    let inserted =
-        on!(c, |c| cached(diesel::insert_into(table::table).values(row).on_conflict_do_nothing())
-            .execute(c))?;
+    let inserted = on!(c, |c| prepared!(
+        diesel::insert_into(table::table).values(row).on_conflict_do_nothing()
+    )
+    .execute(c))?;
     Ok(inserted == 1)
 }
 

@@ -8,7 +8,7 @@ use diesel::{
 use inventory_api::{Hold, Location, Reference, Reservation, ReservationState};
 use kernel_api::{Id, Sku, Timestamp};
 
-use ::store::{Connection, cached, on};
+use ::store::{Connection, cached, on, prepared};
 
 use super::{from_json, from_text, from_word, to_json};
 use crate::schema::reservations as table;
@@ -32,9 +32,10 @@ pub(crate) fn insert_reservation(c: &mut Connection, new: &Reservation) -> Query
         table::expires_at.eq(new.expires_at.micros()),
         table::lines.eq(holds_to_json(&new.lines)?),
     );
-    let inserted =
-        on!(c, |c| cached(diesel::insert_into(table::table).values(row).on_conflict_do_nothing())
-            .execute(c))?;
+    let inserted = on!(c, |c| prepared!(
+        diesel::insert_into(table::table).values(row).on_conflict_do_nothing()
+    )
+    .execute(c))?;
     Ok(inserted == 1)
 }
 
@@ -50,7 +51,7 @@ pub(crate) fn commit_reservation(
         .filter(table::expires_at.gt(now.micros()));
     let closing =
         (table::state.eq(ReservationState::Committed.as_str()), table::closed_at.eq(now.micros()));
-    let closed = on!(c, |c| cached(diesel::update(open).set(closing).returning((
+    let closed = on!(c, |c| prepared!(diesel::update(open).set(closing).returning((
         table::id,
         table::reference,
         table::lines
@@ -70,7 +71,7 @@ pub(crate) fn release_reservation(
         table::table.find(id.to_string()).filter(table::state.eq(ReservationState::Open.as_str()));
     let closing =
         (table::state.eq(ReservationState::Released.as_str()), table::closed_at.eq(now.micros()));
-    let closed = on!(c, |c| cached(diesel::update(open).set(closing).returning((
+    let closed = on!(c, |c| prepared!(diesel::update(open).set(closing).returning((
         table::id,
         table::reference,
         table::lines

@@ -6,7 +6,7 @@ use diesel::{
 use kernel_api::{Currency, Exact, Id, Money, Timestamp};
 use ordering_api::{Cart, CartStatus, Checkout, SecretHash, Sum};
 
-use ::store::{Connection, cached, on};
+use ::store::{Connection, cached, on, prepared};
 
 use super::{from_json, from_text, lines_from_text};
 use crate::schema::cart as table;
@@ -126,14 +126,14 @@ pub(crate) fn replace_cart(
         table::priced_at.eq(row.priced_at),
     );
     match expected {
-        Some(version) => on!(c, |c| cached(
+        Some(version) => on!(c, |c| prepared!(
             diesel::update(open.filter(table::version.eq(version)))
                 .set(content)
                 .returning(table::version)
         )
         .get_result(c)
         .optional()),
-        None => on!(c, |c| cached(diesel::update(open).set(content).returning(table::version))
+        None => on!(c, |c| prepared!(diesel::update(open).set(content).returning(table::version))
             .get_result(c)
             .optional()),
     }
@@ -146,7 +146,7 @@ pub(crate) fn begin_checkout(
     version: i64,
     checkout: Id<Checkout>,
 ) -> QueryResult<bool> {
-    let changed = on!(c, |c| cached(
+    let changed = on!(c, |c| prepared!(
         diesel::update(
             table::table
                 .find(id)
@@ -165,7 +165,7 @@ pub(crate) fn reopen_cart(
     id: Id<Cart>,
     checkout: Id<Checkout>,
 ) -> QueryResult<bool> {
-    let changed = on!(c, |c| cached(
+    let changed = on!(c, |c| prepared!(
         diesel::update(
             table::table.find(id.to_string()).filter(table::checkout.eq(checkout.to_string()))
         )
@@ -192,7 +192,7 @@ pub(crate) fn abandoned(
 
 /// Forgets a cart that is still as [`abandoned`] found it.
 pub(crate) fn delete_abandoned(c: &mut Connection, id: &str, before: Timestamp) -> QueryResult<()> {
-    on!(c, |c| cached(diesel::delete(
+    on!(c, |c| prepared!(diesel::delete(
         table::table
             .find(id)
             .filter(table::checkout.is_null())

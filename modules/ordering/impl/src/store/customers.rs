@@ -7,7 +7,7 @@ use diesel::{
 use kernel_api::{Id, Timestamp};
 use ordering_api::Customer;
 
-use ::store::{Connection, cached, on};
+use ::store::{Connection, on, prepared};
 
 use super::from_text;
 use crate::schema::customer as table;
@@ -29,9 +29,10 @@ pub(crate) fn insert_customer(c: &mut Connection, customer: &Customer) -> QueryR
         table::country.eq(&customer.country),
         table::created_at.eq(customer.created_at.micros()),
     );
-    let inserted =
-        on!(c, |c| cached(diesel::insert_into(table::table).values(row).on_conflict_do_nothing())
-            .execute(c))?;
+    let inserted = on!(c, |c| prepared!(
+        diesel::insert_into(table::table).values(row).on_conflict_do_nothing()
+    )
+    .execute(c))?;
     Ok(inserted == 1)
 }
 

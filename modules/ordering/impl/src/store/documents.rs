@@ -6,7 +6,7 @@ use diesel::{
 use kernel_api::{Currency, Exact, Id, Money, Timestamp};
 use ordering_api::{Adjustment, ReturnNote, ReturnStatus, ReturnedItem, Settlement, Sum};
 
-use ::store::{Connection, cached, on};
+use ::store::{Connection, cached, on, prepared};
 
 use super::{from_json, from_text, from_word, lines_from_text};
 use crate::schema::{adjustment_note, return_line, return_note as table};
@@ -160,7 +160,7 @@ pub(crate) fn note_by_reference(
 
 /// Marks a note as settled.
 pub(crate) fn settle_note(c: &mut Connection, id: Id<ReturnNote>) -> QueryResult<()> {
-    on!(c, |c| cached(
+    on!(c, |c| prepared!(
         diesel::update(table::table.find(id.to_string())).set(table::settled.eq(true))
     )
     .execute(c))?;

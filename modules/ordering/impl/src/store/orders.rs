@@ -11,7 +11,7 @@ use diesel::{
 use kernel_api::{Currency, Id, Money, Sku, Timestamp, UnitPrice};
 use ordering_api::{Customer, Order, OrderSummary, Part};
 
-use ::store::{Connection, cached, on};
+use ::store::{Connection, cached, on, prepared};
 
 use super::{from_json, from_text, from_word, to_json, to_word};
 use crate::{
@@ -156,8 +156,10 @@ pub(crate) fn insert_lines(c: &mut Connection, order: Id<Order>, lines: &str) ->
 
 /// Takes an order's lines out of the read model, to be written anew.
 pub(crate) fn delete_lines(c: &mut Connection, order: &str) -> QueryResult<()> {
-    on!(c, |c| cached(diesel::delete(order_line::table.filter(order_line::order_id.eq(order))))
-        .execute(c))?;
+    on!(c, |c| prepared!(diesel::delete(
+        order_line::table.filter(order_line::order_id.eq(order))
+    ))
+    .execute(c))?;
     Ok(())
 }
 
@@ -178,7 +180,7 @@ pub(crate) fn order_secret(
 /// On PostgreSQL the row lock makes whoever comes second read the events that the first one added; on SQLite there is
 /// one writer and the statement only tells whether the order is there.
 pub(crate) fn lock_summary(c: &mut Connection, id: Id<Order>) -> QueryResult<bool> {
-    let held = on!(c, |c| cached(
+    let held = on!(c, |c| prepared!(
         diesel::update(table::table.find(id.to_string())).set(table::version.eq(table::version))
     )
     .execute(c))?;
@@ -191,7 +193,7 @@ pub(crate) fn mark_paid(
     id: Id<Order>,
     at: Timestamp,
 ) -> QueryResult<Option<(Vec<Part>, Money)>> {
-    let row: Option<(String, i64, String)> = on!(c, |c| cached(
+    let row: Option<(String, i64, String)> = on!(c, |c| prepared!(
         diesel::update(
             table::table
                 .find(id.to_string())
@@ -216,7 +218,7 @@ pub(crate) fn mark_paid(
 
 /// Writes what events change of a summary.
 pub(crate) fn save_summary(c: &mut Connection, row: &SummaryRow) -> QueryResult<()> {
-    on!(c, |c| cached(diesel::update(table::table.find(&row.id)).set((
+    on!(c, |c| prepared!(diesel::update(table::table.find(&row.id)).set((
         table::version.eq(row.version),
         table::origin.eq(&row.origin),
         table::status.eq(&row.status),
@@ -249,7 +251,7 @@ pub(crate) fn add_returned(
 ) -> QueryResult<()> {
     let order = order.to_string();
     for back in lines {
-        on!(&mut *c, |c| cached(
+        on!(&mut *c, |c| prepared!(
             diesel::update(order_line::table.find((&order, back.line)))
                 .set(order_line::returned.eq(order_line::returned + back.quantity))
         )

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ::store::{Connection, Tx, cached, limits::CHUNK_ROWS_MAX, on};
+use ::store::{Connection, Tx, limits::CHUNK_ROWS_MAX, on, prepared};
 use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl, SelectableHelper};
 
 use super::rows::{OperationRow, PaymentRow, TransferRow};
@@ -63,7 +63,7 @@ pub(crate) fn insert_transfers(tx: &mut Tx<'_>, rows: &[TransferRow]) -> QueryRe
 
 /// Adds to what was refunded of a payment. False when that much is not left, or something is pending.
 pub(crate) fn add_refunded(tx: &mut Tx<'_>, id: &str, amount: i64) -> QueryResult<bool> {
-    let added = on!(tx.connection(), |c| cached(
+    let added = on!(tx.connection(), |c| prepared!(
         diesel::update(payments::table.find(id))
             .filter(payments::intent_key.is_null())
             .filter((payments::captured - payments::refunded).ge(amount))

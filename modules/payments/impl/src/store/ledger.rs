@@ -1,7 +1,7 @@
 //! The ledger's queries. Balances and the audit read it whole: they are asked by people and by `verify`, not by buyers,
 //! and an index or a running balance would cost every sale a write.
 
-use ::store::{Connection, Tx, cached, on};
+use ::store::{Connection, Tx, on, prepared};
 use diesel::{
     ExpressionMethods, QueryDsl, QueryResult, QueryableByName, RunQueryDsl, SelectableHelper,
     sql_query,
@@ -127,7 +127,7 @@ pub(crate) fn balances(c: &mut Connection, of: Option<Currency>) -> QueryResult<
 /// stays as it is: its id is the fact's own.
 pub(crate) fn enter(tx: &mut Tx<'_>, rows: &[TransferRow]) -> QueryResult<()> {
     for row in rows {
-        on!(tx.connection(), |c| cached(
+        on!(tx.connection(), |c| prepared!(
             diesel::insert_into(transfers::table).values(row).on_conflict_do_nothing()
         )
         .execute(c))?;
