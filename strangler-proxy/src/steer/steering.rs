@@ -31,7 +31,7 @@ const REASON_BYTES_MAX: usize = 1000;
 pub struct Steering {
     source: Source,
     shared: Shared,
-    audit: Audit,
+    audit: Option<Audit>,
     /// Held for one change from its reading to its being in force.
     state: Mutex<State>,
 }
@@ -158,7 +158,7 @@ impl Steering {
     pub fn new(source: Source, loaded: Loaded) -> Self {
         let files = loaded.snapshot.files.clone();
         let mut holds = Holds::default();
-        let kill_file = files.kill.exists();
+        let kill_file = source.file.is_some() && files.kill.exists();
         if kill_file {
             let reason = kill_reason(&files.kill);
             holds.kill = Some(Kill { source: KillSource::File, reason });
@@ -168,7 +168,9 @@ impl Steering {
         let config = ConfigState::InForce { since: clock::now() };
         let mut state = State { holds, loaded, seen: Vec::new(), kill_file, config };
         state.seen = seen(&source, &state.loaded);
-        Self { source, shared, audit: Audit::at(files.audit), state: Mutex::new(state) }
+        // Without a configuration file nothing is written.
+        let audit = source.file.as_ref().map(|_| Audit::at(files.audit));
+        Self { source, shared, audit, state: Mutex::new(state) }
     }
 
     /// The snapshot in force.
@@ -206,7 +208,7 @@ impl Steering {
     pub fn look(&self) {
         let mut state = self.lock();
         let kill = state.loaded.snapshot.files.kill.clone();
-        let there = kill.exists();
+        let there = self.file().is_some() && kill.exists();
         if there != state.kill_file {
             state.kill_file = there;
             let switch = if there { Switch::On } else { Switch::Off };
@@ -310,8 +312,10 @@ impl Steering {
         };
         self.put(&mut state, after);
         state.seen = seen(&self.source, &state.loaded);
-        log.append(&record)
-            .map_err(|source| SteerError::Write { path: self.audit.path().to_owned(), source })?;
+        if let Some((path, log)) = &mut log {
+            let path = path.clone();
+            log.append(&record).map_err(|source| SteerError::Write { path, source })?;
+        }
         Ok(changed)
     }
 
@@ -364,6 +368,7 @@ impl Steering {
         let mut notes = Vec::new();
         // The file keeps the switch thrown over a restart.
         let kept = match switch {
+            Switch::On | Switch::Off if self.file().is_none() => Ok(()),
             Switch::On => write::replace(&path, &format!("{}\n", reason.trim())),
             Switch::Off => write::remove(&path),
         };
@@ -373,7 +378,7 @@ impl Steering {
                 Switch::Off => format!("a restart will throw it again, for {} cannot be removed: {error}", path.display()),
             });
         }
-        state.kill_file = path.exists();
+        state.kill_file = self.file().is_some() && path.exists();
         self.throw(&mut state, switch, source, who, reason);
         notes.extend(retired(&self.shared.get()));
         notes
@@ -433,17 +438,21 @@ impl Steering {
         state.config = ConfigState::InForce { since: clock::now() };
     }
 
-    fn open(&self) -> Result<Open, SteerError> {
-        self.audit
-            .open()
-            .map_err(|source| SteerError::Write { path: self.audit.path().to_owned(), source })
+    fn open(&self) -> Result<Option<(PathBuf, Open)>, SteerError> {
+        let Some(audit) = &self.audit else { return Ok(None) };
+        let path = audit.path().to_owned();
+        match audit.open() {
+            Ok(log) => Ok(Some((path, log))),
+            Err(source) => Err(SteerError::Write { path, source }),
+        }
     }
 
     /// For what has happened already: a log that cannot be written is told, and stops nothing.
     fn note(&self, record: &Record) {
-        let written = self.audit.open().and_then(|mut log| log.append(record));
+        let Some(audit) = &self.audit else { return };
+        let written = audit.open().and_then(|mut log| log.append(record));
         if let Err(error) = written {
-            let path = self.audit.path().display();
+            let path = audit.path().display();
             tracing::error!(%error, %path, ?record, "the audit log cannot be written");
         }
     }
