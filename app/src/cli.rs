@@ -89,6 +89,7 @@ pub enum Command {
     /// Check the invariants over all modules; exits 1 if one is broken
     #[command(
         after_help = "Waits until feeds and sagas have settled, within a bound, and reads each module through its contract.\n\
+        A shop that trades meanwhile may show differences that are only work in flight: then there is no verdict (exit 1).\n\
         `--format json` gives every figure, money as decimal strings; `books.net` is the unrounded sum of all lines."
     )]
     Verify(ReportArgs),

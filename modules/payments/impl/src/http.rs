@@ -9,13 +9,10 @@ use http_api::{
 use kernel_api::{Id, Money, Page, PageRequest};
 use payments_api::{
     Audit, AuditWanted, Balances, BalancesWanted, Capture, CaptureError, Entry, Payment,
-    PaymentDetail, PaymentError, Payments, Receipt, Refund, RefundError, RefundPayment,
-    RefundReason, Void, VoidError,
+    PaymentDetail, PaymentError, Payments, Receipt, Void, VoidError,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use uuid::Builder;
 
 /// The payment's state does not allow it.
 const WRONG_STATE: ProblemType =
@@ -28,10 +25,6 @@ const TOO_MUCH: ProblemType =
 /// Not an amount for this payment.
 const BAD_AMOUNT: ProblemType =
     ProblemType::new("payment-amount", 422, "The amount is none for this payment");
-
-/// The refund's id is taken.
-const REFUND_EXISTS: ProblemType =
-    ProblemType::new("refund-exists", 409, "A refund with this id was asked for before");
 
 /// The provider said no.
 const DECLINED: ProblemType =
@@ -57,22 +50,8 @@ pub struct VoidBody {
     pub amount: Option<Money>,
 }
 
-/// An amount to refund.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RefundBody {
-    /// The refund's own id; made of the Idempotency-Key when absent.
-    #[serde(default)]
-    pub id: Option<Id<Refund>>,
-    /// How much.
-    pub amount: Money,
-    /// Why.
-    pub reason: RefundReason,
-}
-
 /// The routes of the module.
 pub fn routes(payments: Arc<dyn Payments>) -> Routes {
-    let refund_problems = [CHANGE_PROBLEMS.as_slice(), &[REFUND_EXISTS]].concat();
     Routes::new("payments")
         .data(payments)
         .add(
@@ -105,14 +84,6 @@ pub fn routes(payments: Arc<dyn Payments>) -> Routes {
                 .answers::<Receipt>(201)
                 .problems(&CHANGE_PROBLEMS),
             void,
-        )
-        .add(
-            Operation::post("/v1/payments/{payment}/refunds")
-                .summary("Pays back all or a part of what was captured; moves money, not the order's books")
-                .access(Access::Operator)
-                .answers::<Receipt>(201)
-                .problems(&refund_problems),
-            refund,
         )
         .add(
             Operation::get("/v1/ledger/accounts")
@@ -201,30 +172,6 @@ async fn void(
     }))
 }
 
-async fn refund(
-    payments: Data<dyn Payments>,
-    tell: Tell,
-    id: Path<Id<Payment>>,
-    body: Json<RefundBody>,
-) -> Result<Reply<Receipt>, Problem> {
-    let refund = body.id.unwrap_or_else(|| derived(id.0, &tell));
-    let reason = body.reason.clone();
-    let wish = RefundPayment { payment: id.0, refund, amount: body.amount, reason };
-    created(payments.refund(&tell, wish).await.map_err(|fault| {
-        Problem::from_fault(fault, |refusal| {
-            let detail = refusal.to_string();
-            match refusal {
-                RefundError::NoSuchPayment => no_such_payment(),
-                RefundError::WrongState { .. } => Problem::of(&WRONG_STATE).detail(detail),
-                RefundError::TooMuch { left } => too_much(left).detail(detail),
-                RefundError::BadAmount => bad_amount(detail),
-                RefundError::RefundExists => Problem::of(&REFUND_EXISTS).detail(detail),
-                RefundError::Declined { .. } => Problem::of(&DECLINED).detail(detail),
-            }
-        })
-    }))
-}
-
 async fn accounts(payments: Data<dyn Payments>, ask: Ask) -> Result<Json<Balances>, Problem> {
     let answer = payments.balances(&ask, BalancesWanted::default()).await;
     answer.map(Json).map_err(|fault| Problem::from_fault(fault, |never| match never {}))
@@ -267,14 +214,4 @@ fn too_much(left: Money) -> Problem {
 
 fn bad_amount(detail: String) -> Problem {
     Problem::of(&BAD_AMOUNT).field("amount", detail.clone()).detail(detail)
-}
-
-/// The id of a refund that came without one: the same when the same request is repeated.
-fn derived(payment: Id<Payment>, tell: &Tell) -> Id<Refund> {
-    let hash = Sha256::digest(format!("{payment} {} {}", tell.caller, tell.key));
-    let mut bytes = [0; 16];
-    for (byte, of) in bytes.iter_mut().zip(hash) {
-        *byte = of;
-    }
-    Id::from_uuid(Builder::from_custom_bytes(bytes).into_uuid())
 }
