@@ -41,16 +41,14 @@ pub enum Command {
     )]
     Run(RunArgs),
     /// Set the stage of a route or group, or the weight of its canary
-    #[command(
-        after_help = "Stages, in the order in which a route goes through them:\n  \
+    #[command(after_help = "Stages, in the order in which a route goes through them:\n  \
         off      everything to the old side\n  \
         shadow   the old side answers; the new one gets copies of safe requests\n  \
         canary   a share of the clients, by weight, to the new side; each stays on its side, and as the weight grows\n           \
         clients only move from old to new\n  \
         live     everything to the new side; the old one still stands\n  \
         retired  as live, and there is no old side any more: not even the kill switch goes back\n\n\
-        Writes the configuration file (comments and order stay) and a line of the audit log with the command that undoes it."
-    )]
+        Writes the configuration file (comments and order stay) and a line of the audit log with the command that undoes it.")]
     Toggle(ToggleArgs),
     /// The kill switch: everything to the monolith, whatever the toggles say, but for what is retired
     #[command(
@@ -72,7 +70,9 @@ pub enum Command {
     /// Old against new, route by route, live
     Top(TopArgs),
     /// Print the completion script of a shell
-    #[command(after_help = "For example: strangler-proxy completions bash > /etc/bash_completion.d/strangler-proxy")]
+    #[command(
+        after_help = "For example: strangler-proxy completions bash > /etc/bash_completion.d/strangler-proxy"
+    )]
     Completions {
         /// The shell
         shell: Shell,
@@ -246,6 +246,9 @@ mod tests {
         let Command::Toggle(wish) = cli.command else { panic!("not a toggle") };
         assert_eq!(wish.to, "0.25".parse().unwrap());
         assert!(Cli::try_parse_from(["x", "toggle", "stock", "up", "--reason", "r"]).is_err());
-        assert!(Cli::try_parse_from(["x", "toggle", "stock", "live"]).is_err(), "a reason is asked for");
+        assert!(
+            Cli::try_parse_from(["x", "toggle", "stock", "live"]).is_err(),
+            "a reason is asked for"
+        );
     }
 }

@@ -18,18 +18,28 @@ pub fn check(wish: &CheckArgs) -> Result<Verdict> {
     match (load(&source), wish.format) {
         (Ok(loaded), Format::Json) => {
             let snapshot = &loaded.snapshot;
-            json(&json!({ "ok": true, "version": snapshot.revision.to_string(), "routes": snapshot.routes.len() - 1, "faults": [] }))?;
+            json(
+                &json!({ "ok": true, "version": snapshot.revision.to_string(), "routes": snapshot.routes.len() - 1, "faults": [] }),
+            )?;
             Ok(Verdict::Well)
         }
         (Ok(loaded), Format::Table) => {
             let snapshot = &loaded.snapshot;
-            let file = source.file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+            let file =
+                source.file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
             let (routes, upstreams) = (snapshot.routes.len() - 1, snapshot.upstreams.len());
-            say(format!("{file}: right; {routes} routes, {upstreams} upstreams, version {}", snapshot.revision))?;
+            say(format!(
+                "{file}: right; {routes} routes, {upstreams} upstreams, version {}",
+                snapshot.revision
+            ))?;
             let over = &loaded.overlay.routes;
             if !over.is_empty() {
                 let names: Vec<&str> = over.keys().map(String::as_str).collect();
-                say(format!("{} has toggles over it: {}", snapshot.files.state.display(), names.join(", ")))?;
+                say(format!(
+                    "{} has toggles over it: {}",
+                    snapshot.files.state.display(),
+                    names.join(", ")
+                ))?;
             }
             Ok(Verdict::Well)
         }

@@ -80,7 +80,8 @@ impl Client {
             return Ok(None);
         }
         let shown = place.token_file.display();
-        let token = token::known(place).with_context(|| format!("cannot read the admin token from {shown}"))?;
+        let token = token::known(place)
+            .with_context(|| format!("cannot read the admin token from {shown}"))?;
         let token = token.ok_or_else(|| {
             anyhow!("something answers at {}, but there is no admin token in {shown}: is it this proxy?", place.listen)
         })?;
@@ -103,9 +104,16 @@ impl Client {
     }
 
     /// One request on one connection: a command asks once and ends.
-    fn exchange(&self, method: &str, path: &str, version: Option<&str>, body: &str) -> Result<Answer> {
+    fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        version: Option<&str>,
+        body: &str,
+    ) -> Result<Answer> {
         let away = || format!("no answer from the admin API at {}", self.address);
-        let mut stream = TcpStream::connect_timeout(&self.address, CONNECT_TIME).with_context(away)?;
+        let mut stream =
+            TcpStream::connect_timeout(&self.address, CONNECT_TIME).with_context(away)?;
         stream.set_read_timeout(Some(ANSWER_TIME))?;
         stream.set_write_timeout(Some(ANSWER_TIME))?;
         let mut request = format!(
@@ -152,7 +160,8 @@ fn problem(answer: &Answer) -> String {
         ("", title) => title.to_owned(),
         (detail, _) => detail.to_owned(),
     };
-    for error in document.get("errors").and_then(serde_json::Value::as_array).into_iter().flatten() {
+    for error in document.get("errors").and_then(serde_json::Value::as_array).into_iter().flatten()
+    {
         let detail = error.get("detail").and_then(serde_json::Value::as_str).unwrap_or_default();
         lines.push_str("\n  ");
         lines.push_str(detail);

@@ -25,7 +25,9 @@ pub fn kill(wish: &KillArgs) -> Result<()> {
             match Client::reach(loaded, &file) {
                 Ok(Some(client)) => match ask(&client, wish) {
                     Ok(switched) => return told(&switched),
-                    Err(error) => say(format!("the proxy does not do it ({error:#}); trying by file"))?,
+                    Err(error) => {
+                        say(format!("the proxy does not do it ({error:#}); trying by file"))?
+                    }
                 },
                 Ok(None) => {}
                 Err(error) => say(format!("{error:#}; trying by file"))?,
@@ -39,12 +41,17 @@ pub fn kill(wish: &KillArgs) -> Result<()> {
     };
     let shown = path.display();
     match wish.to {
-        OnOff::On => write::replace(&path, &format!("{}\n", wish.reason)).with_context(|| format!("cannot write {shown}"))?,
+        OnOff::On => write::replace(&path, &format!("{}\n", wish.reason))
+            .with_context(|| format!("cannot write {shown}"))?,
         OnOff::Off => write::remove(&path).with_context(|| format!("cannot remove {shown}"))?,
     }
     say(match wish.to {
-        OnOff::On => format!("wrote {shown}: a proxy that runs by this file sends everything to the monolith within a second"),
-        OnOff::Off => format!("removed {shown}: a proxy that runs by this file follows its toggles again within a second"),
+        OnOff::On => format!(
+            "wrote {shown}: a proxy that runs by this file sends everything to the monolith within a second"
+        ),
+        OnOff::Off => format!(
+            "removed {shown}: a proxy that runs by this file follows its toggles again within a second"
+        ),
     })
 }
 

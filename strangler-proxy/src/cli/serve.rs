@@ -88,12 +88,19 @@ async fn serve(source: Source, loaded: Loaded) -> Result<()> {
             let listener = TcpListener::bind(place.listen).with_context(|| {
                 format!("the admin API cannot listen at {}: is another proxy there? Set another `admin.listen`", place.listen)
             })?;
-            let token = token::known_or_fresh(&place)
-                .with_context(|| format!("cannot keep the admin token in {}", place.token_file.display()))?;
-            let for_api: Arc<dyn Engine> = engine.clone();
+            let token = token::known_or_fresh(&place).with_context(|| {
+                format!("cannot keep the admin token in {}", place.token_file.display())
+            })?;
+            let for_api: Arc<dyn Engine> = Arc::<Handle>::clone(&engine);
             Some(admin::serve(
                 listener,
-                Admin { steering: Arc::clone(&steering), engine: for_api, metrics, health: health.clone(), token },
+                Admin {
+                    steering: Arc::clone(&steering),
+                    engine: for_api,
+                    metrics,
+                    health: health.clone(),
+                    token,
+                },
             )?)
         }
     };
@@ -159,7 +166,11 @@ fn greet(steering: &Steering, engine: &Handle, admin: Option<&str>) -> Result<()
     say(format!("  monolith      {}", snapshot.upstream(rest.from).name))?;
     if let Some(file) = steering.file() {
         let count = snapshot.routes.len().saturating_sub(1);
-        say(format!("  configuration {} ({count} routes, version {})", file.display(), snapshot.revision))?;
+        say(format!(
+            "  configuration {} ({count} routes, version {})",
+            file.display(),
+            snapshot.revision
+        ))?;
     }
     if let Some(url) = admin {
         say(format!("  admin API     {url} (/status, /metrics, /health/ready)"))?;

@@ -21,7 +21,7 @@ pub fn toggle(wish: &ToggleArgs) -> Result<()> {
                 reason: wish.reason.clone(),
                 who: Some(who()),
             };
-            let path = format!("/toggles/{}", wish.name);
+            let path = format!("/toggles/{}", in_path(&wish.name));
             (client.ask::<Changed>("PUT", &path, wish.version.as_deref(), &body)?, true)
         }
         None => {
@@ -40,6 +40,16 @@ pub fn toggle(wish: &ToggleArgs) -> Result<()> {
     }
 }
 
+/// A name as a segment of a path; no route has a name that needs it, but somebody may ask for one.
+fn in_path(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let encoded = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    name.bytes().map(encoded).collect()
+}
+
 fn told(changed: &Changed, running: bool) -> Result<()> {
     if changed.routes.is_empty() {
         say("it stood so already")?;
@@ -47,10 +57,16 @@ fn told(changed: &Changed, running: bool) -> Result<()> {
     for (name, (before, after)) in &changed.routes {
         say(format!("{name}: {} -> {}", shown(*before), shown(*after)))?;
     }
-    let over = if changed.over_the_file { ", over the configuration, which cannot be written" } else { "" };
+    let over = if changed.over_the_file {
+        ", over the configuration, which cannot be written"
+    } else {
+        ""
+    };
     say(format!("written to {}{over}; version {}", changed.written.display(), changed.revision))?;
     if !running {
-        say("no proxy answers: whichever runs by this file takes it up within a second, or when it starts")?;
+        say(
+            "no proxy answers: whichever runs by this file takes it up within a second, or when it starts",
+        )?;
     }
     for note in &changed.notes {
         say(format!("note: {note}"))?;

@@ -60,7 +60,10 @@ fn print(before: &Status, now: &Status, took: Duration) -> Result<()> {
         now.listeners.join(" ")
     ))?;
     if let Some(kill) = &now.kill {
-        say(format!("KILL SWITCH ON by {} ({}): everything but what is retired goes to the monolith", kill.source, kill.reason))?;
+        say(format!(
+            "KILL SWITCH ON by {} ({}): everything but what is retired goes to the monolith",
+            kill.source, kill.reason
+        ))?;
     }
     if let ConfigState::Refused { faults, since } = &now.config {
         say(format!("THE FILE IS REFUSED since {since}; what was in force before still is:"))?;
@@ -68,21 +71,39 @@ fn print(before: &Status, now: &Status, took: Duration) -> Result<()> {
             say(format!("  {fault}"))?;
         }
     }
-    let columns =
-        ["route", "stage", "old/s", "old 5xx", "old p50", "old p99", "new/s", "new 5xx", "new p50", "new p99", "wait", "copies =/≠"];
+    let columns = [
+        "route",
+        "stage",
+        "old/s",
+        "old 5xx",
+        "old p50",
+        "old p99",
+        "new/s",
+        "new 5xx",
+        "new p50",
+        "new p99",
+        "wait",
+        "copies =/≠",
+    ];
     let mut shown = table(&columns);
     let nothing = RouteFigures::default();
     for route in &now.routes {
         let of = |status: &Status| {
             status.figures.routes.iter().find(|figures| figures.route == route.name).cloned()
         };
-        let (old, new) = (of(before).unwrap_or_default(), of(now).unwrap_or_else(|| nothing.clone()));
+        let (old, new) =
+            (of(before).unwrap_or_default(), of(now).unwrap_or_else(|| nothing.clone()));
         shown.add_row(row(route, &old, &new, took));
     }
     say(shown)
 }
 
-fn row(route: &RouteStatus, before: &RouteFigures, now: &RouteFigures, took: Duration) -> Vec<String> {
+fn row(
+    route: &RouteStatus,
+    before: &RouteFigures,
+    now: &RouteFigures,
+    took: Duration,
+) -> Vec<String> {
     let mut cells = vec![route.name.clone(), stage(route)];
     cells.extend(side(&before.old, &now.old, took));
     cells.extend(side(&before.new, &now.new, took));

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// How far a route has been moved from the old side to the new one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Everything goes to the old side.
@@ -53,6 +53,13 @@ impl FromStr for Stage {
     fn from_str(text: &str) -> Result<Self, StageError> {
         let found = Self::ALL.into_iter().find(|stage| stage.as_str() == text);
         found.ok_or_else(|| StageError(text.to_owned()))
+    }
+}
+
+/// By hand, for an error that says which stages there are.
+impl<'de> Deserialize<'de> for Stage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

@@ -18,9 +18,7 @@ use telemetry::{Health, Metrics};
 
 use super::{Engine, Steering};
 
-pub use answers::{
-    KillWish, ParkWish, Parked, RouteStatus, Status, Switched, ToggleWish, Undone,
-};
+pub use answers::{KillWish, ParkWish, Parked, RouteStatus, Status, Switched, ToggleWish, Undone};
 
 /// What the admin API serves.
 pub struct Admin {

@@ -83,7 +83,11 @@ pub struct Explanation {
 }
 
 /// Explains. The state says which upstreams are usable: the running proxy's, or that all are.
-pub fn explain(asked: &Asked, snapshot: &Snapshot, state: &dyn State) -> Result<Explanation, AskError> {
+pub fn explain(
+    asked: &Asked,
+    snapshot: &Snapshot,
+    state: &dyn State,
+) -> Result<Explanation, AskError> {
     let (authority, path, query) = parts(asked)?;
     let host = match (authority.is_empty(), asked.headers.single("host")) {
         (true, Some(host)) => String::from_utf8_lossy(host).into_owned(),
@@ -145,13 +149,15 @@ fn told(facts: &Facts<'_>, snapshot: &Snapshot, state: &dyn State) -> Explanatio
         target.extend_from_slice(facts.query);
     }
     let rewritten = route.rewrite.host.as_deref().filter(|_| to_new);
-    let host = rewritten.or(upstream.host.as_deref()).map_or_else(|| text(facts.host), str::to_owned);
+    let host =
+        rewritten.or(upstream.host.as_deref()).map_or_else(|| text(facts.host), str::to_owned);
     let redirect = route.redirect.as_ref().map(|redirect| {
         let mut to = Vec::new();
         redirect.to.fill(facts, route.paths(), &mut to);
         format!("{} {}", redirect.status, text(&to))
     });
-    let moves = matches!(route.stage, Stage::Canary | Stage::Shadow) && decision.act != Act::Redirect;
+    let moves =
+        matches!(route.stage, Stage::Canary | Stage::Shadow) && decision.act != Act::Redirect;
     Explanation {
         revision: snapshot.revision.to_string(),
         path: text(facts.path),
@@ -177,7 +183,8 @@ fn told(facts: &Facts<'_>, snapshot: &Snapshot, state: &dyn State) -> Explanatio
 }
 
 fn because(facts: &Facts<'_>, route: &Route, snapshot: &Snapshot, sentence: &str) -> String {
-    let kill = snapshot.kill.as_ref().map(|kill| kill.reason.as_str()).filter(|why| !why.is_empty());
+    let kill =
+        snapshot.kill.as_ref().map(|kill| kill.reason.as_str()).filter(|why| !why.is_empty());
     let parked = if route.parked { "; the route is parked" } else { "" };
     let host = String::from_utf8_lossy(bare_host(facts.host));
     match kill {

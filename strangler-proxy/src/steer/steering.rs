@@ -20,8 +20,7 @@ use super::{
 };
 use crate::config::{
     ConfigError, Fault, Holds, Kill, KillSource, Loaded, Revision, Route, Snapshot, Source, load,
-    load_text,
-    unknown::nearest,
+    load_text, unknown::nearest,
 };
 
 /// The longest reason that is kept.
@@ -122,7 +121,9 @@ pub enum SteerError {
         suggestion: Option<String>,
     },
     /// Somebody else was faster.
-    #[error("the configuration is at version {current}, not {expected}: look at what changed, then ask again")]
+    #[error(
+        "the configuration is at version {current}, not {expected}: look at what changed, then ask again"
+    )]
     Version {
         /// In the files now.
         current: String,
@@ -258,7 +259,11 @@ impl Steering {
                     [] => vec![chain(&error)],
                     faults => faults.iter().map(Fault::to_string).collect(),
                 };
-                tracing::error!(?faults, who, "the configuration is refused; the one in force stays");
+                tracing::error!(
+                    ?faults,
+                    who,
+                    "the configuration is refused; the one in force stays"
+                );
                 self.note(&Record {
                     what: "refused".into(),
                     who: who.into(),
@@ -374,8 +379,14 @@ impl Steering {
         };
         if let Err(error) = kept {
             notes.push(match switch {
-                Switch::On => format!("a restart will undo it, for {} cannot be written: {error}", path.display()),
-                Switch::Off => format!("a restart will throw it again, for {} cannot be removed: {error}", path.display()),
+                Switch::On => format!(
+                    "a restart will undo it, for {} cannot be written: {error}",
+                    path.display()
+                ),
+                Switch::Off => format!(
+                    "a restart will throw it again, for {} cannot be removed: {error}",
+                    path.display()
+                ),
             });
         }
         state.kill_file = self.file().is_some() && path.exists();
@@ -384,7 +395,14 @@ impl Steering {
         notes
     }
 
-    fn throw(&self, state: &mut State, switch: Switch, source: KillSource, who: &str, reason: &str) {
+    fn throw(
+        &self,
+        state: &mut State,
+        switch: Switch,
+        source: KillSource,
+        who: &str,
+        reason: &str,
+    ) {
         let before = state.holds.kill.clone();
         state.holds.kill = match switch {
             Switch::On => Some(Kill { source, reason: reason.trim().to_owned() }),
@@ -403,7 +421,10 @@ impl Steering {
             what: what.into(),
             who: who.into(),
             why: reason.trim().into(),
-            notes: retired(&self.shared.get()).into_iter().filter(|_| switch == Switch::On).collect(),
+            notes: retired(&self.shared.get())
+                .into_iter()
+                .filter(|_| switch == Switch::On)
+                .collect(),
             undo: vec![format!("strangler-proxy kill {undo}{}", self.flag())],
             ..Record::default()
         });
@@ -460,7 +481,8 @@ impl Steering {
     fn undo(&self, changes: &BTreeMap<String, (Toggle, Toggle)>) -> Vec<String> {
         let flag = self.flag();
         let command = |(name, (before, _)): (&String, &(Toggle, Toggle))| {
-            let weight = before.weight.map(|weight| format!(" --weight {weight}")).unwrap_or_default();
+            let weight =
+                before.weight.map(|weight| format!(" --weight {weight}")).unwrap_or_default();
             format!("strangler-proxy toggle {name} {}{weight}{flag} --reason undo", before.stage)
         };
         changes.iter().map(command).collect()
@@ -520,10 +542,12 @@ fn notes(after: &Snapshot, in_force: &Snapshot, names: &[String]) -> Vec<String>
         notes.push("the kill switch is on: until it is off everything goes to the monolith, whatever the stage".to_owned());
     }
     let retires = after.routes.iter().any(|route| {
-        names.iter().any(|name| **name == *route.name) && route.stage == crate::route::Stage::Retired
+        names.iter().any(|name| **name == *route.name)
+            && route.stage == crate::route::Stage::Retired
     });
     if retires {
-        notes.push("a retired route has no old side: not even the kill switch goes back".to_owned());
+        notes
+            .push("a retired route has no old side: not even the kill switch goes back".to_owned());
     }
     notes
 }
@@ -536,9 +560,8 @@ fn retired(snapshot: &Snapshot) -> Option<String> {
         .filter(|route| route.stage == crate::route::Stage::Retired)
         .map(|route| &*route.name)
         .collect();
-    (!names.is_empty()).then(|| {
-        format!("not for what is retired, since it has no old side: {}", names.join(", "))
-    })
+    (!names.is_empty())
+        .then(|| format!("not for what is retired, since it has no old side: {}", names.join(", ")))
 }
 
 fn kill_reason(path: &Path) -> String {

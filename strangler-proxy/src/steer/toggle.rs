@@ -20,7 +20,9 @@ pub struct Toggle {
 
 /// The text is no toggle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is neither a stage (off, shadow, canary, live, retired) nor a weight in percent (5, 0.25)")]
+#[error(
+    "`{0}` is neither a stage (off, shadow, canary, live, retired) nor a weight in percent (5, 0.25)"
+)]
 pub struct ToggleError(String);
 
 /// A stage, or a weight: that of a canary.
@@ -48,9 +50,9 @@ pub enum EditError {
 
 /// Sets the toggle of each named route.
 pub fn edit(text: &str, routes: &[&str], toggle: Toggle) -> Result<String, EditError> {
-    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
-        EditError::Syntax(error.message().to_owned())
-    })?;
+    let mut document: DocumentMut = text
+        .parse()
+        .map_err(|error: toml_edit::TomlError| EditError::Syntax(error.message().to_owned()))?;
     for name in routes {
         let missing = || EditError::NoRoute((*name).to_owned());
         let table = find(&mut document, name).ok_or_else(missing)?;
@@ -112,8 +114,10 @@ mod tests {
     #[test]
     fn only_the_two_values_change() {
         let edited = edit(FILE, &["stock"], "2.5".parse().unwrap()).unwrap();
-        let expected = FILE
-            .replace("stage   =  \"off\"   # since Monday\n", "stage   =  \"canary\"   # since Monday\nweight = 2.5\n");
+        let expected = FILE.replace(
+            "stage   =  \"off\"   # since Monday\n",
+            "stage   =  \"canary\"   # since Monday\nweight = 2.5\n",
+        );
         assert_eq!(edited, expected);
         let edited = edit(FILE, &["orders"], "live".parse().unwrap()).unwrap();
         assert_eq!(edited, FILE.replace("stage = \"canary\"\n", "stage = \"live\"\n"));

@@ -12,7 +12,9 @@ use http_api::{FieldError, Json, OperatorToken, Problem, ProblemType, problems};
 use serde::Serialize;
 use telemetry::{Health, HealthReport, Metrics};
 
-use super::answers::{KillStatus, KillWish, ParkWish, Parked, Status, Switched, ToggleWish, Undone};
+use super::answers::{
+    KillStatus, KillWish, ParkWish, Parked, Status, Switched, ToggleWish, Undone,
+};
 use crate::{
     config::{ConfigError, Fault, KillSource, Snapshot},
     route::{Stage, State, UpstreamId},
@@ -20,8 +22,11 @@ use crate::{
 };
 
 /// The configuration is wrong, or would be.
-const CONFIG_WRONG: ProblemType =
-    ProblemType::new("configuration-wrong", 422, "The configuration is wrong; the one in force stays");
+const CONFIG_WRONG: ProblemType = ProblemType::new(
+    "configuration-wrong",
+    422,
+    "The configuration is wrong; the one in force stays",
+);
 
 /// The file is at another version.
 const VERSION: ProblemType =
@@ -119,8 +124,7 @@ pub async fn park(
 ) -> Answered {
     let Json(wish) = wish;
     let why = wish.reason;
-    let target =
-        Target { name: name.into_inner(), expected: None, who: who(&request, None), why };
+    let target = Target { name: name.into_inner(), expected: None, who: who(&request, None), why };
     let parked = off_thread(move || steering.park(&target, Switch::On)).await?;
     let routes = parked.map_err(problem)?;
     let mut drained = wish.drain.map(|_| true);
@@ -204,7 +208,6 @@ pub async fn is_ready(health: Data<Health>) -> HttpResponse {
     report(health.ready())
 }
 
-
 pub async fn startup(health: Data<Health>) -> HttpResponse {
     report(health.startup())
 }
@@ -257,7 +260,8 @@ fn wrong(error: &ConfigError) -> Problem {
     match error {
         ConfigError::File { source, .. } => problem.detail(format!("{error}: {source}")),
         ConfigError::Faults(faults) => {
-            let field = |fault: &Fault| FieldError { field: fault.key.clone(), detail: fault.to_string() };
+            let field =
+                |fault: &Fault| FieldError { field: fault.key.clone(), detail: fault.to_string() };
             faults
                 .iter()
                 .map(field)
