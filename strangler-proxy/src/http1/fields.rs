@@ -46,6 +46,8 @@ pub struct Fields {
     list: Vec<Field>,
     seen: KnownSet,
     repeated: KnownSet,
+    /// The marks that any of them has.
+    marks: u8,
     /// Where the first field of each well-known name is in the list; meaningful where `seen` has the name.
     first: [u16; 64],
     /// Where to go on when more bytes have come.
@@ -58,6 +60,7 @@ impl Default for Fields {
             list: Vec::new(),
             seen: KnownSet::NONE,
             repeated: KnownSet::NONE,
+            marks: 0,
             first: [0; 64],
             resume: 0,
         }
@@ -85,6 +88,12 @@ impl Fields {
     #[must_use]
     pub fn seen(&self) -> KnownSet {
         self.seen
+    }
+
+    /// Whether any name has an underscore.
+    #[must_use]
+    pub fn have_underscores(&self) -> bool {
+        self.marks & UNDERSCORED != 0
     }
 
     /// Whether a well-known name stands in more than one line.
@@ -136,6 +145,7 @@ impl Fields {
         self.list.clear();
         self.seen = KnownSet::NONE;
         self.repeated = KnownSet::NONE;
+        self.marks = 0;
         self.resume = at;
     }
 
@@ -167,6 +177,7 @@ impl Fields {
 
     #[inline]
     fn note(&mut self, field: Field) {
+        self.marks |= field.marks;
         if self.seen.has(field.known) {
             self.repeated = self.repeated.with(field.known);
         } else {
@@ -240,8 +251,8 @@ pub(super) fn line_end(
         (Some(b'\r'), Some(b'\n'), LineEnd::CrLf) => Ok(Some(at + 2)),
         (None, ..) | (Some(b'\r'), None, LineEnd::CrLf) => Ok(None),
         (Some(b'\n'), _, LineEnd::Lf) => Ok(Some(at + 1)),
+        (Some(b'\n'), _, LineEnd::CrLf) | (Some(b'\r'), _, LineEnd::Lf) => Err(Cause::BareLf),
         (Some(b'\r'), ..) => Err(Cause::BareCr),
-        (Some(b'\n'), ..) => Err(Cause::BareLf),
         (Some(byte), ..) => Err(fault(*byte)),
     }
 }
@@ -256,6 +267,7 @@ fn no_name(buf: &[u8], at: usize, name_end: usize, ends: LineEnd) -> Result<Line
         Some(b' ' | b'\t') if empty => Ok(Line::Fold),
         Some(b':') => Err(Cause::FieldNameEmpty),
         Some(b'\n') if ends == LineEnd::CrLf => Err(Cause::BareLf),
+        Some(b'\r') if ends == LineEnd::Lf => Err(Cause::BareLf),
         Some(b'\r') => match buf.get(name_end + 1) {
             None => Ok(Line::Partial),
             Some(b'\n') => Err(Cause::FieldNoColon),

@@ -38,7 +38,7 @@ pub(super) fn scan_path(buf: &[u8], from: usize, permitted: Leniency) -> Result<
                 if !permitted.has(Leniency::RAW_TARGET) {
                     return Err(raw_cause(*byte));
                 }
-                found.used = found.used.with(Leniency::RAW_TARGET);
+                found.used = found.used.with(raw_leniency(*byte));
                 found.respell = true;
                 at += 1;
             }
@@ -61,7 +61,9 @@ pub(super) fn scan_query(buf: &[u8], from: usize, permitted: Leniency) -> Result
                     if !permitted.has(Leniency::LOOSE_QUERY) {
                         return Err(cause);
                     }
-                    found.used = found.used.with(Leniency::LOOSE_QUERY);
+                    let nul = cause == Cause::EncodedNul;
+                    let used = if nul { Leniency::LOOSE_NUL } else { Leniency::LOOSE_PERCENT };
+                    found.used = found.used.with(used);
                 }
                 at += 1;
             }
@@ -69,7 +71,7 @@ pub(super) fn scan_query(buf: &[u8], from: usize, permitted: Leniency) -> Result
                 if !permitted.has(Leniency::RAW_TARGET) {
                     return Err(raw_cause(*byte));
                 }
-                found.used = found.used.with(Leniency::RAW_TARGET);
+                found.used = found.used.with(raw_leniency(*byte));
                 found.respell = true;
                 at += 1;
             }
@@ -96,6 +98,10 @@ fn raw(byte: u8) -> bool {
 
 fn raw_cause(byte: u8) -> Cause {
     if byte >= 0x80 { Cause::TargetNonAscii } else { Cause::TargetCharacter }
+}
+
+fn raw_leniency(byte: u8) -> Leniency {
+    if byte >= 0x80 { Leniency::RAW_BYTE } else { Leniency::RAW_MARK }
 }
 
 /// Spells a path in the one way in which routes are matched and upstreams are asked (RFC 3986 6.2.2): what needs no

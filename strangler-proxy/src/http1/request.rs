@@ -154,6 +154,9 @@ impl RequestHead {
         const FRAMES: KnownSet = KnownSet::of(&[Known::ContentLength, Known::TransferEncoding]);
 
         self.used = self.line.used;
+        if self.fields.have_underscores() {
+            self.used = self.used.with(Leniency::UNDERSCORE_NAMES);
+        }
         self.place(buf)?;
         let options = connection::options(&mut self.fields, buf, &mut self.nominated)?;
         self.framing = Framing::None;
@@ -411,7 +414,8 @@ impl RequestHead {
         })
     }
 
-    /// The relaxations that the head needed. Check them with the route's [`Leniency::check`], and count them.
+    /// The relaxations that the head makes use of. Check them with the route's [`Leniency::check`], and count those that
+    /// the route allows.
     #[must_use]
     pub fn forgiven(&self) -> Leniency {
         self.used

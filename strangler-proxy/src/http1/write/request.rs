@@ -3,6 +3,7 @@
 use crate::http1::{
     edits::Edits,
     framing::{Framing, Version},
+    leniency::Leniency,
     name::{Known, KnownSet},
     request::{RequestHead, Upgrade},
 };
@@ -16,7 +17,7 @@ pub struct RequestOut<'a> {
     pub path: &'a [u8],
     /// The query without `?`.
     pub query: Option<&'a [u8]>,
-    /// What `Host` says.
+    /// What `Host` says. Must be given where the head has none, as HTTP/1.0 may.
     pub host: &'a [u8],
     /// How the body is framed on the way up: as it came, or `Chunked` where its length changed or is not known.
     pub framing: Framing,
@@ -119,7 +120,7 @@ const ADDED_GUESS: usize = 512;
 #[inline]
 fn drops(head: &RequestHead, with: &RequestOut<'_>) -> KnownSet {
     let mut drops = NEVER.and(with.forwarding.drops()).and(with.edits.drops());
-    if with.framing != head.framing() || head.fields().repeats(Known::ContentLength) {
+    if writes_length(head, with) {
         drops = drops.with(Known::ContentLength);
     }
     if !with.expect {
@@ -138,14 +139,18 @@ fn drops(head: &RequestHead, with: &RequestOut<'_>) -> KnownSet {
     drops
 }
 
+/// Whether the length that came cannot pass as it is.
+#[inline]
+fn writes_length(head: &RequestHead, with: &RequestOut<'_>) -> bool {
+    with.framing != head.framing() || head.forgiven().has(Leniency::REPEATED_LENGTH)
+}
+
 /// The framing, where it does not pass with the fields.
 #[inline]
 fn frame(out: &mut Vec<u8>, head: &RequestHead, with: &RequestOut<'_>) {
     match with.framing {
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        Framing::Length(length)
-            if with.framing != head.framing() || head.fields().repeats(Known::ContentLength) =>
-        {
+        Framing::Length(length) if writes_length(head, with) => {
             out.extend_from_slice(b"Content-Length: ");
             number(out, length);
             out.extend_from_slice(b"\r\n");
