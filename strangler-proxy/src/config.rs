@@ -26,3 +26,6 @@ pub use snapshot::{
     Revision, Rewrite, Route, Snapshot, Tester,
 };
 pub use upstream::{Endpoint, Upstream};
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,8 @@ impl Endpoint {
             return Ok(Self::Address(address));
         }
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !host.ends_with(':') || host.starts_with('[') => {
+            // `[::1]` alone ends in its bracket: the colons are its own.
+            Some((host, port)) if !authority.ends_with(']') => {
                 (host, port.parse().map_err(|_bad| bad("the port is a number up to 65535"))?)
             }
             Some(_) | None => (authority, 80),

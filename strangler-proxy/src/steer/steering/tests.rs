@@ -1,1 +1,269 @@
-//! Tests.
+//! Steering on real files.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::route::{Stage, Weight};
+
+const FILE: &str = "# The shop.\nfrom = \"http://127.0.0.1:1\"\n\n[[routes]]\nname = \"stock\"\ngroup = \"inventory\"\npath = \"/stock\"\nto = \"http://127.0.0.1:2\"\nstage = \"off\" # for now\n\n[[routes]]\nname = \"moves\"\ngroup = \"inventory\"\npath = \"/moves\"\nto = \"http://127.0.0.1:2\"\nstage = \"live\"\n";
+
+struct Place {
+    home: tempfile::TempDir,
+    steering: Steering,
+}
+
+impl Place {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("shop.toml"), FILE).unwrap();
+        let steering = open(&home);
+        Self { home, steering }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.path("shop.toml")).unwrap()
+    }
+
+    fn toggle(&self, name: &str, to: &str) -> Result<Changed, SteerError> {
+        self.steering.toggle(&target(name), to.parse().unwrap())
+    }
+
+    fn stage(&self, name: &str) -> (Stage, Weight) {
+        let snapshot = self.steering.shared().get();
+        let route = snapshot.named(name).next().unwrap();
+        (route.stage, route.weight)
+    }
+
+    fn records(&self) -> Vec<Record> {
+        let text = fs::read_to_string(self.path("shop.audit.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn open(home: &tempfile::TempDir) -> Steering {
+    let source = Source { file: Some(home.path().join("shop.toml")), ..Source::default() };
+    let loaded = load(&source).unwrap();
+    Steering::new(source, loaded)
+}
+
+fn target(name: &str) -> Target {
+    Target { name: name.into(), expected: None, who: "me".into(), why: "because".into() }
+}
+
+#[test]
+fn a_toggle_is_in_the_file_in_force_and_in_the_log_and_its_undo_undoes_it() {
+    let place = Place::new();
+    let generation = place.steering.shared().get().generation;
+    let changed = place.toggle("stock", "5").unwrap();
+    assert!(!changed.over_the_file);
+    assert_eq!(
+        place.text(),
+        FILE.replace("\"off\" # for now\n", "\"canary\" # for now\nweight = 5\n")
+    );
+    assert_eq!(place.stage("stock"), (Stage::Canary, "5".parse().unwrap()));
+    assert_eq!(place.steering.shared().get().generation, generation + 1);
+    assert_eq!(place.steering.shared().get().revision.to_string(), changed.revision);
+    let records = place.records();
+    let [record] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((record.who.as_str(), record.why.as_str()), ("me", "because"));
+    assert_eq!(record.revision, changed.revision);
+    assert!(record.at.ends_with('Z'));
+    let undo = record.undo.first().unwrap();
+    assert!(undo.starts_with("strangler-proxy toggle stock off --weight 0 --config /"), "{undo}");
+    // What was written is what another process reads.
+    assert_eq!(open(&place.home).shared().get().revision.to_string(), changed.revision);
+}
+
+#[test]
+fn a_group_is_toggled_whole() {
+    let place = Place::new();
+    let changed = place.toggle("inventory", "shadow").unwrap();
+    assert_eq!(changed.routes.len(), 2);
+    assert_eq!(changed.undo.len(), 2, "each route has its own way back");
+    assert_eq!((place.stage("stock").0, place.stage("moves").0), (Stage::Shadow, Stage::Shadow));
+}
+
+#[test]
+fn what_would_be_wrong_changes_nothing() {
+    let place = Place::new();
+    let before = place.steering.shared().get().generation;
+    let error = place.toggle("stock", "canary").unwrap_err().to_string();
+    assert!(error.contains("a canary needs a `weight`"), "{error}");
+    assert!(
+        matches!(place.toggle("stok", "live"), Err(SteerError::Unknown { suggestion: Some(meant), .. }) if meant == "stock")
+    );
+    assert!(matches!(place.toggle("(rest)", "live"), Err(SteerError::Unknown { .. })));
+    let long = Target { why: "x".repeat(1001), ..target("stock") };
+    assert!(matches!(
+        place.steering.toggle(&long, "live".parse().unwrap()),
+        Err(SteerError::Reason)
+    ));
+    let lines = Target { why: "a\nb".into(), ..target("stock") };
+    assert!(matches!(
+        place.steering.toggle(&lines, "live".parse().unwrap()),
+        Err(SteerError::Reason)
+    ));
+    assert_eq!((place.text().as_str(), place.steering.shared().get().generation), (FILE, before));
+    assert_eq!(place.records(), []);
+}
+
+#[test]
+fn whoever_has_seen_another_version_is_refused() {
+    let place = Place::new();
+    let seen = place.steering.shared().get().revision.to_string();
+    place.toggle("moves", "off").unwrap();
+    let late = Target { expected: Some(seen), ..target("stock") };
+    let error = place.steering.toggle(&late, "live".parse().unwrap()).unwrap_err();
+    assert!(matches!(error, SteerError::Version { .. }), "{error}");
+    let now = place.steering.shared().get().revision.to_string();
+    let fresh = Target { expected: Some(now), ..target("stock") };
+    place.steering.toggle(&fresh, "live".parse().unwrap()).unwrap();
+}
+
+/// The edit of somebody with an editor, not yet taken up, is not overwritten by a toggle.
+#[test]
+fn a_toggle_keeps_what_was_just_edited() {
+    let place = Place::new();
+    let edited = FILE.replace("# The shop.", "# The shop, edited.\nworkers = 3");
+    fs::write(place.path("shop.toml"), edited).unwrap();
+    place.toggle("stock", "live").unwrap();
+    assert!(place.text().starts_with("# The shop, edited."));
+    assert_eq!(place.steering.shared().get().workers, Some(3));
+}
+
+#[test]
+fn over_a_read_only_file_there_is_a_state_file() {
+    let place = Place::new();
+    let mode = |mode| {
+        fs::set_permissions(place.path("shop.toml"), fs::Permissions::from_mode(mode)).unwrap()
+    };
+    mode(0o444);
+    let changed = place.toggle("stock", "7").unwrap();
+    assert!(changed.over_the_file);
+    assert_eq!(
+        (place.text().as_str(), changed.written.as_path()),
+        (FILE, place.path("shop.state.toml").as_path())
+    );
+    assert_eq!(place.stage("stock"), (Stage::Canary, "7".parse().unwrap()));
+    assert_eq!(place.steering.over_the_file(), ["stock"]);
+    // It outlives a restart.
+    let again = open(&place.home);
+    assert_eq!(again.shared().get().named("stock").next().unwrap().stage, Stage::Canary);
+    // Once the file can be written, what the state file said must not hide it.
+    mode(0o644);
+    let changed = place.toggle("stock", "live").unwrap();
+    assert!(!changed.over_the_file && place.steering.over_the_file().is_empty());
+    assert!(!place.path("shop.state.toml").exists());
+    assert_eq!(place.stage("stock").0, Stage::Live);
+}
+
+#[test]
+fn a_changed_file_is_taken_up_and_a_wrong_one_refused_whole() {
+    let place = Place::new();
+    fs::write(place.path("shop.toml"), FILE.replace("\"off\"", "\"live\"")).unwrap();
+    place.steering.look();
+    assert_eq!(place.stage("stock").0, Stage::Live);
+    let [.., record] = &place.records()[..] else { panic!("no record") };
+    assert_eq!((record.what.as_str(), record.who.as_str()), ("reload", "file"));
+    assert_eq!(record.after.get("stock").unwrap().stage, Stage::Live);
+
+    fs::write(place.path("shop.toml"), FILE.replace("\"live\"", "\"lve\"")).unwrap();
+    place.steering.look();
+    assert_eq!(place.stage("stock").0, Stage::Live, "the one before stays");
+    let ConfigState::Refused { faults, .. } = place.steering.config_state() else {
+        panic!("not refused")
+    };
+    assert!(faults[0].contains("shop.toml:16: routes[1].stage: `lve` is no stage"), "{faults:?}");
+    assert!(place.toggle("stock", "off").is_err(), "nothing is edited into a wrong file");
+
+    fs::write(place.path("shop.toml"), FILE).unwrap();
+    place.steering.look();
+    assert!(matches!(place.steering.config_state(), ConfigState::InForce { .. }));
+    assert_eq!(place.stage("stock").0, Stage::Off);
+    fs::remove_file(place.path("shop.toml")).unwrap();
+    place.steering.look();
+    assert!(matches!(place.steering.config_state(), ConfigState::Refused { .. }));
+}
+
+#[test]
+fn the_kill_switch_works_by_file_and_by_call_and_outlives_a_restart() {
+    let place = Place::new();
+    let killed = |steering: &Steering| steering.shared().get().kill.clone();
+    place.steering.switch(Switch::On, KillSource::Api, "me", "smoke");
+    assert_eq!(killed(&place.steering).unwrap().reason, "smoke");
+    assert_eq!(killed(&open(&place.home)).unwrap().reason, "smoke", "a restart keeps it");
+    place.steering.look();
+    assert_eq!(killed(&place.steering).unwrap().source, KillSource::Api, "its own file is no news");
+    // A reload and a toggle leave it thrown.
+    let changed = place.toggle("stock", "live").unwrap();
+    assert!(killed(&place.steering).is_some() && !changed.notes.is_empty());
+    place.steering.switch(Switch::Off, KillSource::Api, "me", "");
+    assert!(killed(&place.steering).is_none() && !place.path("shop.kill").exists());
+
+    fs::write(place.path("shop.kill"), "by hand\n").unwrap();
+    place.steering.look();
+    let kill = killed(&place.steering).unwrap();
+    assert_eq!((kill.source, kill.reason.as_str()), (KillSource::File, "by hand"));
+    fs::remove_file(place.path("shop.kill")).unwrap();
+    place.steering.look();
+    assert!(killed(&place.steering).is_none());
+    let what: Vec<String> = place.records().into_iter().map(|record| record.what).collect();
+    assert_eq!(what, ["kill", "toggle", "unkill", "kill", "unkill"]);
+}
+
+/// It must work when nothing else does: with a wrong file, and where nothing can be written.
+#[test]
+fn the_kill_switch_needs_nothing() {
+    let place = Place::new();
+    place.toggle("moves", "retired").unwrap();
+    fs::write(place.path("shop.toml"), "not toml at all").unwrap();
+    place.steering.look();
+    let notes = place.steering.switch(Switch::On, KillSource::Signal, "signal", "");
+    assert!(notes.iter().any(|note| note.contains("moves")), "it says who is retired: {notes:?}");
+    assert!(place.steering.shared().get().kill.is_some());
+
+    let gone = Place::new();
+    fs::remove_dir_all(gone.home.path()).unwrap();
+    let notes = gone.steering.switch(Switch::On, KillSource::Signal, "signal", "");
+    assert!(notes.iter().any(|note| note.contains("a restart will undo it")), "{notes:?}");
+    assert!(gone.steering.shared().get().kill.is_some());
+}
+
+#[test]
+fn what_is_parked_stays_parked_over_a_reload() {
+    let place = Place::new();
+    let parked = || {
+        let snapshot = place.steering.shared().get();
+        snapshot.routes.iter().filter(|route| route.parked).count()
+    };
+    assert_eq!(place.steering.park(&target("inventory"), Switch::On).unwrap(), ["stock", "moves"]);
+    place.toggle("stock", "live").unwrap();
+    assert_eq!(parked(), 2);
+    place.steering.park(&target("stock"), Switch::Off).unwrap();
+    assert_eq!(parked(), 1);
+}
+
+#[test]
+fn two_processes_that_toggle_at_once_lose_nothing() {
+    let place = Place::new();
+    let source = Source { file: Some(place.path("shop.toml")), ..Source::default() };
+    std::thread::scope(|scope| {
+        for name in ["stock", "moves"] {
+            let source = source.clone();
+            scope.spawn(move || {
+                let steering = Steering::new(source.clone(), load(&source).unwrap());
+                for weight in 1..=20 {
+                    steering.toggle(&target(name), weight.to_string().parse().unwrap()).unwrap();
+                }
+            });
+        }
+    });
+    place.steering.look();
+    let last: Weight = "20".parse().unwrap();
+    assert_eq!((place.stage("stock").1, place.stage("moves").1), (last, last));
+    assert_eq!(place.records().iter().filter(|record| record.what == "toggle").count(), 40);
+}
