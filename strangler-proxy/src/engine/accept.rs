@@ -1,6 +1,12 @@
 //! Accepting connections, also when there are too many of them.
 
-use std::{io, net::SocketAddr, rc::Rc};
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -40,18 +46,21 @@ impl Listener {
         })
     }
 
-    async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok((Stream::Tcp(stream), Some(peer)))
+                let accepted = listener.poll_accept(cx);
+                accepted.map_ok(|(stream, peer)| (Stream::Tcp(stream), Some(peer)))
             }
-            Self::Unix(listener) => Ok((Stream::Unix(listener.accept().await?.0), None)),
+            Self::Unix(listener) => {
+                let accepted = listener.poll_accept(cx);
+                accepted.map_ok(|(stream, _)| (Stream::Unix(stream), None))
+            }
         }
     }
 }
 
-/// Accepts until the task is aborted.
+/// Accepts until the worker drains, and then what the queue still has: those clients were told that they are connected.
 pub async fn run(worker: Rc<Worker>, listening: Listening) {
     let listener = match Listener::of(listening) {
         Ok(listener) => listener,
@@ -63,8 +72,18 @@ pub async fn run(worker: Rc<Worker>, listening: Listening) {
     let mut reserve = Reserve::new();
     let mut batch = 0;
     let mut is_told = false;
+    let slot = worker.timers.slot();
     loop {
-        match listener.accept().await {
+        let accepted = poll_fn(|cx| {
+            slot.listen(cx);
+            match listener.poll_accept(cx) {
+                Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+                Poll::Pending if worker.draining.get() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        let Some(accepted) = accepted.await else { return };
+        match accepted {
             Ok((stream, peer)) => {
                 is_told = false;
                 welcome(&worker, stream, peer);
@@ -79,8 +98,16 @@ pub async fn run(worker: Rc<Worker>, listening: Listening) {
                     tracing::warn!(%error, "no descriptor left for connections: they are turned away");
                     is_told = true;
                 }
-                turn_away(&listener, &mut reserve).await;
+                reserve.give_up();
+                let one = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+                if let Poll::Ready(Ok((stream, _))) = one {
+                    refuse(&stream, Fault::NoDescriptor, "strangler-proxy");
+                }
+                reserve.take_back();
                 sleep(ACCEPT_PAUSE).await;
+                if worker.draining.get() {
+                    return;
+                }
             }
             // The client has gone before it was its turn.
             Err(_gone) => {}
@@ -90,7 +117,7 @@ pub async fn run(worker: Rc<Worker>, listening: Listening) {
 
 fn welcome(worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
     let view = worker.view();
-    if worker.open.get() >= view.snapshot.client.connections {
+    if worker.open.get() >= view.snapshot.client.connections.min(worker.clients_max) {
         refuse(&stream, Fault::TooManyConnections, &view.snapshot.client.pseudonym);
         return;
     }
@@ -100,17 +127,6 @@ fn welcome(worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
         connection::serve(worker, stream, peer).await;
         drop(open);
     });
-}
-
-/// Accepts one with the descriptor that was kept back, and closes it: it is told, and the queue moves on.
-async fn turn_away(listener: &Listener, reserve: &mut Reserve) {
-    reserve.give_up();
-    if let Ok(Ok((stream, _))) =
-        tokio::time::timeout(std::time::Duration::ZERO, listener.accept()).await
-    {
-        refuse(&stream, Fault::NoDescriptor, "strangler-proxy");
-    }
-    reserve.take_back();
 }
 
 /// One answer and no more. Where the socket does not take it at once, the client gets none.

@@ -10,7 +10,7 @@ use std::{
 use super::{
     fault::Fault,
     kit::Kit,
-    limits::{HEAD_ROOM, LINGER, LINGER_BYTES},
+    limits::{DRAIN_FIRST, HEAD_ROOM, LINGER, LINGER_BYTES},
     stream::Stream,
     timers::Slot,
     view::View,
@@ -55,14 +55,21 @@ impl Client {
     }
 
     /// Waits for the first byte of a request without holding a buffer; false when the connection is to be closed.
-    pub async fn is_asking(&self) -> bool {
+    ///
+    /// A connection that has not been used yet gets a moment for its first request even while the worker drains.
+    pub async fn is_asking(&self, is_first: bool) -> bool {
         let mut is_set = false;
         poll_fn(|cx| {
             if self.stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
             }
-            if self.worker.draining.get() || (is_set && self.slot.passed()) {
+            let drains = self.worker.draining.get();
+            if (drains && !is_first) || (is_set && self.slot.passed()) {
                 return Poll::Ready(false);
+            }
+            if drains {
+                self.slot.set_after(DRAIN_FIRST);
+                is_set = true;
             }
             if !is_set {
                 is_set = true;

@@ -22,12 +22,13 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>)
         Poll::Ready(())
     })
     .await;
-    while client.is_asking().await {
+    let mut is_first = true;
+    while client.is_asking(is_first).await {
+        is_first = false;
         let mut kit = worker.kits.take();
         let next = requests(&mut client, &mut kit).await;
         match next {
-            Next::Idle => worker.kits.put(kit),
-            Next::Again => worker.kits.put(kit),
+            Next::Idle | Next::Again => worker.kits.put(kit),
             Next::Close => {
                 let rubbish = std::mem::take(&mut kit.input);
                 worker.kits.put(kit);
@@ -100,5 +101,18 @@ async fn refuse(client: &mut Client, kit: &mut Kit, fault: Fault) -> Next {
     match client.write(&kit.to_client).await {
         Ok(()) => Next::Close,
         Err(_gone) => Next::Gone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Ten thousand idle connections are to be cheap, and each of them is a task of this size.
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        fn size<A, B, C, R>(_: impl Fn(A, B, C) -> R) -> usize {
+            size_of::<R>()
+        }
+        let bytes = size(super::serve);
+        assert!(bytes <= 2048, "{bytes} bytes");
     }
 }

@@ -85,4 +85,9 @@ impl Endpoints {
     pub fn forget_unused(&self) {
         self.0.borrow_mut().retain(|_, endpoint| Rc::strong_count(endpoint) > 1);
     }
+
+    /// Shows each.
+    pub fn each(&self, mut see: impl FnMut(&Endpoint)) {
+        self.0.borrow().values().for_each(|endpoint| see(endpoint));
+    }
 }

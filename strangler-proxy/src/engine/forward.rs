@@ -105,7 +105,14 @@ async fn connection(
     let mut connecting = pin!(endpoint.connect());
     let stream = poll_fn(|cx| {
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
-            return Poll::Ready(connected.map_err(|error| connect_fault(&error)));
+            return Poll::Ready(connected.map_err(|error| {
+                let fault = connect_fault(&error);
+                if fault == Fault::NoDescriptor {
+                    // What lies idle is worth less than a request.
+                    client.worker.endpoints.each(|endpoint| endpoint.pool.clear());
+                }
+                fault
+            }));
         }
         client.poll_watch(cx, &mut kit.input)?;
         if client.slot.passed() {

@@ -95,6 +95,7 @@ impl Proxy {
             cells: Cells::default(),
             lots: Lots::default(),
             open: Arc::default(),
+            clients_max: listen::clients_max() / workers,
         };
         let log = Writer::start(io::stdout()).map_err(StartError::Thread)?;
         let (mut commands, mut threads) = (Vec::new(), Vec::new());

@@ -54,3 +54,6 @@ pub const SHADOWS_MAX: usize = 64;
 
 /// How much of a shadow's answer is read so that its connection can be used again.
 pub const SHADOW_BODY_MAX: u64 = 64 * 1024;
+
+/// How long a connection that was accepted last, while the worker already drains, may take for its first byte.
+pub const DRAIN_FIRST: Duration = Duration::from_millis(200);

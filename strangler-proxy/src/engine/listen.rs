@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::limits::BACKLOG;
@@ -81,4 +82,22 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
     const ENOBUFS: i32 = 105;
     const ENOMEM: i32 = 12;
     matches!(error.raw_os_error(), Some(ENFILE | EMFILE | ENOBUFS | ENOMEM))
+}
+
+/// Descriptors that the process needs for itself: its event loops, files and listeners.
+const OWN_DESCRIPTORS: u64 = 32;
+
+/// How many clients the process can have connected: three quarters of its descriptors, as far as the system lets it raise
+/// their number. The rest is for the upstreams: idle clients need none, so that this is more than half.
+pub fn clients_max() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = Rlimit { current: limit.maximum, ..limit };
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => limit.current = limit.maximum,
+            Err(error) => tracing::warn!(%error, "the number of open files cannot be raised"),
+        }
+    }
+    let all = limit.current.unwrap_or(u64::MAX).saturating_sub(OWN_DESCRIPTORS);
+    usize::try_from(all / 4 * 3).unwrap_or(usize::MAX).max(1)
 }

@@ -50,6 +50,11 @@ impl Pool {
             .borrow_mut()
             .retain(|idle| idle.since.after(longest) > now && is_quiet(&idle.stream));
     }
+
+    /// Closes all.
+    pub fn clear(&self) {
+        self.idle.borrow_mut().clear();
+    }
 }
 
 /// Has nothing come on this connection, no byte and no end? Asks no system call: the event loop has noted it.

@@ -70,6 +70,8 @@ pub struct Material {
     pub lots: Lots,
     /// Open connections over all workers.
     pub open: Arc<AtomicUsize>,
+    /// How many connections of clients a worker's share of the descriptors allows.
+    pub clients_max: usize,
 }
 
 /// What every connection of a worker can reach.
@@ -94,6 +96,8 @@ pub struct Worker {
     pub open: Cell<usize>,
     /// Copies of requests that are under way.
     pub shadows: Cell<usize>,
+    /// More connections than this would leave none of the process's descriptors for the upstreams.
+    pub clients_max: usize,
     material: Material,
     kept: RefCell<Kept>,
     view: RefCell<Rc<View>>,
@@ -154,12 +158,12 @@ async fn live(
         }
     };
     worker.draining.set(true);
-    for task in accepting {
-        task.abort();
-        // An aborted task has no result to look at.
-        drop(task.await);
-    }
     worker.timers.wake_all();
+    for task in accepting {
+        if task.await.is_err() {
+            tracing::error!("a listener had panicked");
+        }
+    }
     let until = worker.timers.now().after(drain);
     while worker.open.get() > 0 && worker.timers.now() < until {
         tokio::time::sleep(TICK).await;
@@ -214,6 +218,7 @@ impl Worker {
             draining: Cell::new(false),
             open: Cell::new(0),
             shadows: Cell::new(0),
+            clients_max: material.clients_max,
             kept: RefCell::new(kept),
             view: RefCell::new(Rc::new(view)),
             snapshots: RefCell::new(snapshots),

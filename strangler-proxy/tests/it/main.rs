@@ -1,0 +1,23 @@
+//! The proxy between raw sockets: real upstreams, real clients, every fault that either can make.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    reason = "tests may"
+)]
+
+mod clients;
+mod descriptors;
+mod draining;
+mod framing;
+mod passing;
+mod parking;
+mod proxied;
+mod raw;
+mod shadows;
+mod soak;
+mod steering;
+mod tunnels;
+mod upstreams;
