@@ -32,6 +32,8 @@ pub struct Client {
     pub peer_text: Box<str>,
     /// It has said that it sends no more.
     pub has_ended: bool,
+    /// It has asked something.
+    pub has_asked: bool,
 }
 
 /// How the wait for a head came out.
@@ -40,6 +42,9 @@ pub enum Head {
     Whole(usize),
     /// There will be none.
     Over,
+    /// Not a byte of it is there: the connection is still idle. The runtime takes new connections for readable until
+    /// somebody has looked.
+    NotBegun,
     /// It is not to be served.
     Bad(Fault),
 }
@@ -51,20 +56,20 @@ impl Client {
         // RFC 7239, section 6.3: who has no address is "unknown".
         let peer_text = peer.map_or_else(|| "unknown".into(), |peer| peer.to_string().into());
         let slot = worker.timers.slot();
-        Self { worker, stream, slot, peer, peer_text, has_ended: false }
+        Self { worker, stream, slot, peer, peer_text, has_ended: false, has_asked: false }
     }
 
     /// Waits for the first byte of a request without holding a buffer; false when the connection is to be closed.
     ///
     /// A connection that has not been used yet gets a moment for its first request even while the worker drains.
-    pub async fn is_asking(&self, is_first: bool) -> bool {
+    pub async fn is_asking(&self) -> bool {
         let mut is_set = false;
         poll_fn(|cx| {
             if self.stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
             }
             let drains = self.worker.draining.get();
-            if (drains && !is_first) || (is_set && self.slot.passed()) {
+            if (drains && self.has_asked) || (is_set && self.slot.passed()) {
                 return Poll::Ready(false);
             }
             if drains {
@@ -102,6 +107,7 @@ impl Client {
                 match self.stream.poll_read(cx, &mut kit.input) {
                     Poll::Ready(Ok(count)) if count > 0 => {}
                     Poll::Ready(Ok(_) | Err(_)) => return Poll::Ready(Head::Over),
+                    Poll::Pending if kit.input.is_empty() => return Poll::Ready(Head::NotBegun),
                     Poll::Pending if !is_set => {
                         is_set = true;
                         self.slot.set_after(view.snapshot.client.head_time);

@@ -22,9 +22,7 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>)
         Poll::Ready(())
     })
     .await;
-    let mut is_first = true;
-    while client.is_asking(is_first).await {
-        is_first = false;
+    while client.is_asking().await {
         let mut kit = worker.kits.take();
         let next = requests(&mut client, &mut kit).await;
         match next {
@@ -54,10 +52,12 @@ async fn requests(client: &mut Client, kit: &mut Box<Kit>) -> Next {
         let view = client.worker.view();
         let head_len = match client.head(kit, &view).await {
             Head::Whole(head_len) => head_len,
+            Head::NotBegun => return Next::Idle,
             Head::Over => return Next::Gone,
             Head::Bad(fault) => return refuse(client, kit, fault).await,
         };
         drop(view);
+        client.has_asked = true;
         match request::serve(client, kit, head_len).await {
             Next::Again if kit.input.is_empty() => return Next::Idle,
             Next::Again => {}

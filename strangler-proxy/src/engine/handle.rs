@@ -288,9 +288,9 @@ impl Engine for Handle {
         route: &'a str,
         within: Duration,
     ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
-        Box::pin(async move {
-            tokio::time::timeout(within, self.emptied(route)).await.unwrap_or(false)
-        })
+        Box::pin(
+            async move { tokio::time::timeout(within, self.emptied(route)).await.unwrap_or(false) },
+        )
     }
 
     fn drain(&self) {

@@ -119,7 +119,8 @@ impl Transfer {
                 Next::Read => {
                     self.waits_for_sink = false;
                     self.make_room(buffer);
-                    let count = ready!(source.poll_read(cx, buffer)).map_err(|_gone| Stopped::Read)?;
+                    let count =
+                        ready!(source.poll_read(cx, buffer)).map_err(|_gone| Stopped::Read)?;
                     self.progress = true;
                     if count == 0 {
                         self.reader.closed().map_err(Stopped::Rule)?;
@@ -148,7 +149,8 @@ impl Transfer {
                 return Poll::Ready(Ok(()));
             }
             self.waits_for_sink = true;
-            let count = ready!(sink.poll_write(cx, first, second)).map_err(|_gone| Stopped::Write)?;
+            let count =
+                ready!(sink.poll_write(cx, first, second)).map_err(|_gone| Stopped::Write)?;
             if count == 0 {
                 return Poll::Ready(Err(Stopped::Write));
             }

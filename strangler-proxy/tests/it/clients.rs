@@ -44,7 +44,10 @@ fn what_is_refused_reaches_nobody_and_ends_the_connection() {
     let proxy = Proxied::to(upstream.address);
     let many: String = (0..100_000).map(|number| format!("X-{number}: 1\r\n")).collect();
     for (request, status) in [
-        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+        ),
         ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),

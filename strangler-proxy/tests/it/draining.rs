@@ -34,7 +34,9 @@ fn requests_under_way_end_well_and_idle_connections_are_closed() {
         proxy.handle.drain();
         let waiting = scope.spawn(|| proxy.handle.wait());
         assert!(idle.is_closed());
-        until("no more connections are taken", || std::net::TcpStream::connect(proxy.address).is_err());
+        until("no more connections are taken", || {
+            std::net::TcpStream::connect(proxy.address).is_err()
+        });
         assert!(!waiting.is_finished());
         release.store(true, Ordering::SeqCst);
         let answer = busy.answer();

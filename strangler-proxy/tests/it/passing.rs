@@ -13,7 +13,12 @@ fn a_request_and_its_answer_pass() {
     assert_eq!(answer.status(), 200);
     let seen = answer.text();
     assert!(seen.starts_with("GET /a/c?d=e&f=%20 HTTP/1.1\n"), "{seen}");
-    for line in ["Host: shop.example", "Via: 1.1 strangler-proxy", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http"] {
+    for line in [
+        "Host: shop.example",
+        "Via: 1.1 strangler-proxy",
+        "X-Forwarded-For: 127.0.0.1",
+        "X-Forwarded-Proto: http",
+    ] {
         assert!(seen.lines().any(|seen| seen == line), "{line} in {seen}");
     }
     assert!(answer.field("date").is_some(), "the proxy adds what the upstream left out");
@@ -48,7 +53,8 @@ fn a_pipelined_request_behind_a_body_is_found() {
     let proxy = Proxied::to(upstream.address);
     let mut client = proxy.connect();
     let post = "POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
-    let chunked = "POST /two HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let chunked =
+        "POST /two HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     client.send(format!("{post}{chunked}{}", get("/three")));
     assert!(client.answer().text().ends_with("\n\nbody"));
     assert!(client.answer().text().ends_with("\n\nabc"));
@@ -104,7 +110,8 @@ fn the_trace_is_passed_on_or_made() {
     let upstream = Upstream::echo();
     let proxy = Proxied::to(upstream.address);
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
-    let seen = proxy.ask(format!("GET / HTTP/1.1\r\nHost: a\r\ntraceparent: {trace}\r\n\r\n")).text();
+    let seen =
+        proxy.ask(format!("GET / HTTP/1.1\r\nHost: a\r\ntraceparent: {trace}\r\n\r\n")).text();
     assert_eq!(seen.matches("traceparent").count(), 1, "{seen}");
     assert!(seen.contains(trace), "{seen}");
     let seen = proxy.ask("GET / HTTP/1.1\r\nHost: a\r\ntraceparent: nonsense\r\n\r\n").text();

@@ -126,7 +126,11 @@ impl Peer {
                 let text = String::from_utf8(head).unwrap();
                 let mut lines = text.trim_end().split("\r\n");
                 let first_line = lines.next().unwrap().to_owned();
-                return Ok(Some(Message { first_line, fields: fields(lines), ..Message::default() }));
+                return Ok(Some(Message {
+                    first_line,
+                    fields: fields(lines),
+                    ..Message::default()
+                }));
             }
             if self.more()? == 0 {
                 return if self.unread.is_empty() { Ok(None) } else { Err(cut()) };
@@ -289,7 +293,8 @@ impl Drop for Upstream {
 /// 200 with a body.
 pub fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
-    let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    let mut answer =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
     answer.extend_from_slice(body);
     answer
 }

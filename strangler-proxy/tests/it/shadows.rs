@@ -28,7 +28,8 @@ fn statuses_are_compared_and_the_old_side_answers() {
         assert_eq!(client.ask(get(path)).text(), "old");
     }
     let has = |outcome: &str, number: u32| {
-        let line = format!(r#"strangler_shadows_total{{route="stock",outcome="{outcome}"}} {number}"#);
+        let line =
+            format!(r#"strangler_shadows_total{{route="stock",outcome="{outcome}"}} {number}"#);
         proxy.metrics().contains(&line)
     };
     until("both statuses are counted", || has("agreed", 2) && has("differed", 1));

@@ -62,7 +62,9 @@ fn treacherous(seed: u64) -> Upstream {
                 answer.extend_from_slice(b"0\r\n\r\n");
                 answer
             } else {
-                let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+                let mut answer =
+                    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())
+                        .into_bytes();
                 answer.extend_from_slice(&body);
                 answer
             };
@@ -98,7 +100,10 @@ fn visit(mut peer: Peer, name: u64, visit: u64, dice: &mut Dice) -> u64 {
     for id in &ids {
         let request = match dice.roll(3) {
             0 => format!("GET / HTTP/1.1\r\nHost: a\r\nX-Id: {id}\r\n\r\n"),
-            1 => format!("POST / HTTP/1.1\r\nHost: a\r\nX-Id: {id}\r\nContent-Length: {}\r\n\r\n{id}", id.len()),
+            1 => format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nX-Id: {id}\r\nContent-Length: {}\r\n\r\n{id}",
+                id.len()
+            ),
             _ => format!(
                 "POST / HTTP/1.1\r\nHost: a\r\nX-Id: {id}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{id}\r\n0\r\n\r\n",
                 id.len()
@@ -131,7 +136,10 @@ fn visit(mut peer: Peer, name: u64, visit: u64, dice: &mut Dice) -> u64 {
         let Ok(Some(answer)) = peer.try_answer(false) else { break };
         if answer.status() == 200 {
             let expected = body_of(id, answer.body.len() as u64);
-            assert!(answer.body.is_empty() || answer.body == expected, "{id} got another one's answer");
+            assert!(
+                answer.body.is_empty() || answer.body == expected,
+                "{id} got another one's answer"
+            );
             right += 1;
         } else {
             assert!([400, 408, 502, 503, 504].contains(&answer.status()), "{answer:?}");
@@ -158,12 +166,18 @@ fn every_answer_belongs_to_its_request() {
             scope.spawn(move || {
                 let mut dice = Dice(seed.wrapping_mul(name + 1));
                 for number in 0..CONNECTIONS_EACH {
-                    right.fetch_add(visit(proxy.connect(), name, number, &mut dice), Ordering::Relaxed);
+                    right.fetch_add(
+                        visit(proxy.connect(), name, number, &mut dice),
+                        Ordering::Relaxed,
+                    );
                 }
             });
         }
     });
     let right = right.into_inner();
-    assert!(right > CLIENTS * CONNECTIONS_EACH / 2, "only {right} answers were whole, so little is proven");
+    assert!(
+        right > CLIENTS * CONNECTIONS_EACH / 2,
+        "only {right} answers were whole, so little is proven"
+    );
     crate::raw::until("nobody is left behind", || proxy.handle.connections() == 0);
 }

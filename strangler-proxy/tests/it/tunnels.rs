@@ -39,12 +39,15 @@ fn bytes_pass_both_ways_after_an_upgrade() {
     let long = vec![7; 200_000];
     let mut writer = client.stream.try_clone().unwrap();
     let sent = long.clone();
-    let writing = std::thread::spawn(move || std::io::Write::write_all(&mut writer, &sent).unwrap());
+    let writing =
+        std::thread::spawn(move || std::io::Write::write_all(&mut writer, &sent).unwrap());
     assert!(client.exactly(long.len()).unwrap() == long);
     writing.join().unwrap();
     client.stream.shutdown(Shutdown::Write).unwrap();
     assert!(client.is_closed());
-    until("both ends are gone", || upstream.open.load(Ordering::SeqCst) == 0 && proxy.handle.connections() == 0);
+    until("both ends are gone", || {
+        upstream.open.load(Ordering::SeqCst) == 0 && proxy.handle.connections() == 0
+    });
 }
 
 #[test]

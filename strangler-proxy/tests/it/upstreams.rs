@@ -87,7 +87,10 @@ fn what_is_no_answer_is_502() {
         (b"HTTP/1.1 2000 OK\r\n\r\n", "status-line"),
         (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", "bare-lf"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "length-repeated"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "length-with-coding"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "length-with-coding",
+        ),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "switching-unasked"),
     ] {
         let upstream = saying(garbage);
@@ -211,8 +214,12 @@ fn a_wrong_length_never_reaches_another_request() {
     // Says less than it sends: the rest must not become the next answer.
     let upstream = Upstream::answering(|request| {
         let tag = request.target().to_owned();
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{tag}{}", tag.len(), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")
-            .into_bytes()
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{tag}{}",
+            tag.len(),
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong"
+        )
+        .into_bytes()
     });
     let proxy = Proxied::with(upstream.address, "workers = 1");
     let mut client = proxy.connect();
