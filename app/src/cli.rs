@@ -9,8 +9,8 @@ use clap_complete::Shell;
 use kernel_api::Timestamp;
 
 pub use operators::{
-    AbandonArgs, BackupArgs, DeadletterArgs, DeadlettersArgs, DeadlettersCommand, RestoreArgs,
-    SagaArgs, SagasArgs, SagasCommand, SagasListArgs,
+    AbandonArgs, BackupArgs, DeadletterArgs, DeadlettersArgs, DeadlettersCommand, FeedsArgs,
+    FeedsCommand, RestoreArgs, ResumeArgs, SagaArgs, SagasArgs, SagasCommand, SagasListArgs,
 };
 
 /// `banyan …`.
@@ -93,6 +93,8 @@ pub enum Command {
         `--format json` gives every figure, money as decimal strings; `books.net` is the unrounded sum of all lines."
     )]
     Verify(ReportArgs),
+    /// How far each module has heard the others: list, resume one that has stopped
+    Feeds(FeedsArgs),
     /// Events that a subscriber could not apply: list, show, replay, discard
     Deadletters(DeadlettersArgs),
     /// Checkouts under way and stuck ones: list, show, retry, abandon

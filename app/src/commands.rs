@@ -2,6 +2,7 @@
 
 mod config;
 mod deadletters;
+mod feeds;
 mod graph;
 mod history;
 mod modules;
@@ -60,6 +61,7 @@ async fn with_runtime(command: Command) -> Result<Verdict> {
         Command::Routes(wish) => routes::show(&wish)?,
         Command::Import(ImportCommand::OnlineRetail(import)) => history::import(&import).await?,
         Command::Verify(report) => return verify::verify(&report).await,
+        Command::Feeds(wish) => feeds::run(wish.command).await?,
         Command::Deadletters(wish) => deadletters::run(wish.command).await?,
         Command::Sagas(wish) => sagas::run(wish.command).await?,
         Command::Backup(backup) => storage::backup(&backup).await?,

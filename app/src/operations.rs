@@ -7,6 +7,7 @@ mod remote;
 use anyhow::Result;
 use async_trait::async_trait;
 use contract::EdgeCount;
+use events::ResumeAt;
 use serde::{Deserialize, Serialize};
 
 pub use everywhere::Everywhere;
@@ -39,6 +40,20 @@ impl SubscriptionState {
     pub fn is_settled(&self) -> bool {
         self.position >= self.head && self.parked == 0
     }
+}
+
+/// Where a stopped subscription is to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resumption {
+    /// The module that listens.
+    pub module: String,
+    /// The subscription's name in it.
+    pub subscription: String,
+    /// Where it goes on.
+    pub at: ResumeAt,
+    /// Why there, for the log.
+    pub reason: String,
 }
 
 /// An event that a subscription could not apply.
@@ -116,6 +131,9 @@ impl From<EdgeCount> for CallCount {
 pub trait Operations: Send + Sync {
     /// How far every subscription is.
     async fn subscriptions(&self) -> Result<Vec<SubscriptionState>>;
+
+    /// Lets a stopped subscription go on; after which position.
+    async fn resume(&self, wish: &Resumption) -> Result<u64>;
 
     /// The dead letters of all subscriptions, without their events.
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>>;

@@ -10,7 +10,7 @@
 //!   several processes, and of a process and its own ghost after a crash, one commits and the others roll back. A lease
 //!   in the same row only keeps them from trying in vain.
 //! - Nothing is skipped. Positions are dense, so a page either goes on where the cursor stands or the subscription
-//!   stops with a [`Gap`] as its alarm until an operator says where it goes on ([`resume`]).
+//!   stops with a [`Gap`] as its alarm until an operator says where it goes on ([`Subscription::resume`]).
 //! - Order per key is kept. While one event of a key is parked or dead, the later ones of that key wait behind it; all
 //!   other keys go on. Only the first of a key is ever tried.
 //! - An event that fails is tried again with growing waits and then becomes a dead letter, which an operator replays or
@@ -46,6 +46,6 @@ pub use local::{LocalFeed, sequence};
 pub use readers::Readers;
 pub use retention::{Forgotten, Retention, forget, retain};
 pub use serve::FeedServer;
-pub use status::{NotSettled, Status, resume, status};
+pub use status::{NotSettled, ResumeAt, ResumeError, Status, status};
 pub use subscriber::Counters;
 pub use worker::{Start, SubscriberConfig, Subscription, subscribe};

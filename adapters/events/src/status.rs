@@ -60,6 +60,38 @@ fn alarm(status: &Status) -> String {
     status.alarm.as_ref().map(|alarm| format!("; stopped: {alarm}")).unwrap_or_default()
 }
 
+/// Where a stopped subscription goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ResumeAt {
+    /// With the oldest event that the feed still has.
+    Start,
+    /// With what is told from now on.
+    Head,
+    /// With the event after this position.
+    Position(u64),
+}
+
+/// Why a subscription was left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+pub enum ResumeError {
+    /// It goes on by itself: setting it elsewhere would skip events or give them their effect again.
+    #[error("it has not stopped: it stands at {position} and goes on by itself")]
+    NotStopped {
+        /// Where it stands.
+        position: u64,
+    },
+    /// The feed cannot be read on from there, so it would stop again at once.
+    #[error("the feed goes on from {first} to {last} only")]
+    Outside {
+        /// The lowest position after which the feed goes on.
+        first: u64,
+        /// The feed's head.
+        last: u64,
+    },
+}
+
 /// Where all subscriptions of a module stand, without asking their feeds.
 pub async fn status(store: &Store, call: &Call) -> Answer<Vec<Status>, Never> {
     let found = store.read(call, |c| {
@@ -70,25 +102,6 @@ pub async fn status(store: &Store, call: &Call) -> Answer<Vec<Status>, Never> {
         Ok(all)
     });
     found.await
-}
-
-/// An operator's word on where a subscription goes on: after position `at`. Takes its alarm back. Everything between its
-/// old position and this one is skipped, or has its effect a second time when `at` is lower. False when there is no
-/// such subscription.
-pub async fn resume(
-    store: &Store,
-    call: &Call,
-    subscription: &str,
-    at: u64,
-) -> Answer<bool, Never> {
-    let name = subscription.to_owned();
-    let done = store.write(call, move |tx| {
-        let now = tx.now();
-        Ok(store::resume(tx.connection(), &name, at, now)? == 1)
-    });
-    let done = done.await?;
-    tracing::warn!(subscription, at, done, "an operator set where a subscription goes on");
-    Ok(done)
 }
 
 fn describe(
@@ -124,6 +137,42 @@ impl Subscription {
         let status = found.await.map_err(away)?;
         let head = self.feed.read(FeedRead::head()).await?.head;
         Ok(Status { head: Some(head), source: Some(self.feed.source().to_owned()), ..status })
+    }
+
+    /// An operator's word on where this subscription goes on when it has stopped: takes its alarm back and says after
+    /// which position. What is between the old position and a higher one is skipped; what is after a lower one comes
+    /// (again), so letters from there are forgotten. Done twice, the second is refused.
+    pub async fn resume(&self, call: &Call, at: ResumeAt) -> Answer<u64, ResumeError> {
+        let page = self.feed.read(FeedRead::head()).await.map_err(Fault::NotExecuted)?;
+        let (first, last) = (page.oldest.saturating_sub(1), page.head);
+        let at = match at {
+            ResumeAt::Start => first,
+            ResumeAt::Head => last,
+            ResumeAt::Position(at) => at,
+        };
+        if !(first..=last).contains(&at) {
+            return Err(Fault::Refused(ResumeError::Outside { first, last }));
+        }
+        let name = self.name.clone();
+        let resumed = self.store.write(call, move |tx| {
+            let now = tx.now();
+            store::lock(tx.connection(), &name, now)?;
+            let row = store::find_cursor(tx.connection(), &name)?;
+            let position = row.as_ref().map_or(0, |row| store::position(row.position));
+            // One whose worker has not looked yet has no alarm, but will have.
+            let goes_on =
+                row.is_none_or(|row| row.alarm.is_none()) && (first..=last).contains(&position);
+            if goes_on {
+                return Err(Abort::Refused(ResumeError::NotStopped { position }));
+            }
+            store::start_cursor(tx.connection(), &name, at, now)?;
+            store::resume(tx.connection(), &name, at, now)?;
+            store::remove_after(tx.connection(), &name, at)?;
+            Ok(position)
+        });
+        let from = resumed.await?;
+        tracing::warn!(subscription = self.name, from, at, "an operator said where it goes on");
+        Ok(at)
     }
 
     /// Waits until every event that the feed shows now has had its effect or is a dead letter, at most until the

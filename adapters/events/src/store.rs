@@ -4,7 +4,7 @@ mod parked;
 
 pub(crate) use parked::{
     BEHIND, DEAD, PARKED, ParkedRow, any_parked, blocked, count, due, letter, letters, next_due,
-    of_key, park, remove, reschedule,
+    of_key, park, remove, remove_after, reschedule,
 };
 
 use ::store::{

@@ -273,10 +273,14 @@ impl Subscriber {
     /// Stops this subscription until an operator says where it goes on. Never skips.
     async fn alarm(&mut self, at: u64, gap: Gap) -> Turn {
         self.known = None;
-        let (name, text) = (Arc::clone(&self.delivery.subscription), gap.to_string());
+        let name = Arc::clone(&self.delivery.subscription);
+        let module = self.delivery.store.module();
+        let text =
+            format!("{gap}; say where it goes on with `banyan feeds resume {module} {name}`");
+        let alarm = text.clone();
         let call = self.delivery.call();
         let raised = self.delivery.store.write::<_, Never>(&call, move |tx| {
-            Ok(store::raise(tx.connection(), &name, at, &text)?)
+            Ok(store::raise(tx.connection(), &name, at, &alarm)?)
         });
         match raised.await {
             Ok(0) => Turn::Superseded,
@@ -285,7 +289,7 @@ impl Subscriber {
                 tracing::error!(
                     subscription = %self.delivery.subscription,
                     source = self.feed.source(),
-                    "stopped: {gap}; an operator must say where it goes on"
+                    "stopped: {text}"
                 );
                 Turn::Stopped
             }

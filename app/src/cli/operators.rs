@@ -1,10 +1,63 @@
-//! What operators say: dead letters, sagas, backups.
+//! What operators say: feeds, dead letters, sagas, backups.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use events::ResumeAt;
 
 use super::{PlaceArgs, ReportArgs};
+
+/// `feeds`.
+#[derive(Debug, Args)]
+pub struct FeedsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: FeedsCommand,
+}
+
+/// What to do with feeds.
+#[derive(Debug, Subcommand)]
+pub enum FeedsCommand {
+    /// List the subscriptions: where each stands in its feed, what is parked, why it has stopped
+    List(ReportArgs),
+    /// Say where a stopped subscription goes on
+    #[command(
+        after_help = "A subscription stops when its feed does not go on where it stands: events were forgotten before they were read,\n\
+        or the feed's database is older than what was read from it (a backup was restored). Events that it passes by have\n\
+        no effect; `banyan verify` says what is missing."
+    )]
+    Resume(ResumeArgs),
+}
+
+/// Which subscription, and where it goes on.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// The subscribing module
+    pub module: String,
+    /// The subscription, as listed
+    pub subscription: String,
+    /// `start`: the oldest event that is there; `head`: what is told from now on; or the position of the last event to
+    /// pass by
+    #[arg(long, value_name = "start|head|POSITION", value_parser = resume_at)]
+    pub at: ResumeAt,
+    /// Why, for the log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+fn resume_at(text: &str) -> Result<ResumeAt, String> {
+    match text {
+        "start" => Ok(ResumeAt::Start),
+        "head" => Ok(ResumeAt::Head),
+        position => position
+            .parse()
+            .map(ResumeAt::Position)
+            .map_err(|_bad| "it is `start`, `head` or a position".to_owned()),
+    }
+}
 
 /// `deadletters`.
 #[derive(Debug, Args)]

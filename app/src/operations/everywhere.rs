@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Result, anyhow, bail};
 use async_trait::async_trait;
 
-use super::{CallCount, DeadLetter, LetterKey, LetterOrder, Operations, SubscriptionState};
+use super::{
+    CallCount, DeadLetter, LetterKey, LetterOrder, Operations, Resumption, SubscriptionState,
+};
 
 /// The operations of every process: lists are put together, a wish about one
 /// thing goes to the process that has it.
@@ -19,6 +21,17 @@ impl Operations for Everywhere {
             all.extend(operations.subscriptions().await?);
         }
         Ok(all)
+    }
+
+    async fn resume(&self, wish: &Resumption) -> Result<u64> {
+        let mut done = nobody();
+        for operations in &self.0 {
+            done = operations.resume(wish).await;
+            if done.is_ok() {
+                break;
+            }
+        }
+        done
     }
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {

@@ -8,7 +8,9 @@ use contract::{Answer, Call, Caller, Deadline, Fault};
 use events::letters::{self, Letter, LetterFilter};
 use kernel_api::{PAGE_LIMIT_MAX, PageRequest};
 
-use super::{CallCount, DeadLetter, LetterKey, LetterOrder, Operations, SubscriptionState};
+use super::{
+    CallCount, DeadLetter, LetterKey, LetterOrder, Operations, Resumption, SubscriptionState,
+};
 use crate::{
     backup::{self, Draft},
     shop::{Running, Shop},
@@ -61,6 +63,23 @@ impl Operations for LocalOperations {
             }
         }
         Ok(all)
+    }
+
+    async fn resume(&self, wish: &Resumption) -> Result<u64> {
+        let Resumption { module, subscription, at, reason } = wish;
+        let subscriptions = self.module(module)?.subscriptions();
+        let found = subscriptions.into_iter().find(|found| found.name() == subscription);
+        let found =
+            found.with_context(|| format!("{module} has no subscription {subscription}"))?;
+        let position = answered(found.resume(&call(), *at).await)?;
+        tracing::warn!(
+            module,
+            subscription,
+            position,
+            reason,
+            "an operator resumed a subscription"
+        );
+        Ok(position)
     }
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::{CallCount, DeadLetter, LetterKey, LetterOrder, Operations, SubscriptionState};
+use super::{
+    CallCount, DeadLetter, LetterKey, LetterOrder, Operations, Resumption, SubscriptionState,
+};
 use crate::http_client::HttpClient;
 
 /// The server that has the data directory.
@@ -29,6 +31,10 @@ const NOTHING: Option<&()> = None;
 impl Operations for RemoteOperations {
     async fn subscriptions(&self) -> Result<Vec<SubscriptionState>> {
         self.0.json(Method::GET, "/ops/subscriptions", NOTHING).await
+    }
+
+    async fn resume(&self, wish: &Resumption) -> Result<u64> {
+        self.0.json(Method::POST, "/ops/subscriptions/resume", Some(wish)).await
     }
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {

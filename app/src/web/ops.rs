@@ -1,4 +1,5 @@
-//! The operator's API on the internal listener: what `banyan deadletters`, `backup`, `verify` and `modules` ask.
+//! The operator's API on the internal listener: what `banyan feeds`, `deadletters`, `backup`, `verify` and `modules`
+//! ask.
 
 use std::future::{Ready, ready};
 
@@ -12,7 +13,7 @@ use http_api::{Json, OperatorToken, Problem, ProblemType, problems};
 use serde::{Deserialize, Serialize};
 use telemetry::LogHandle;
 
-use crate::operations::{BackUp, LetterKey, LetterOrder, Operations};
+use crate::operations::{BackUp, LetterKey, LetterOrder, Operations, Resumption};
 
 /// What the operator wanted could not be done; the detail says why.
 const FAILED: ProblemType = ProblemType::new("operation-failed", 409, "The operation failed");
@@ -40,6 +41,7 @@ type Answered = Result<HttpResponse, Problem>;
 pub fn configure(config: &mut ServiceConfig) {
     config
         .route("/ops/subscriptions", get().to(subscriptions))
+        .route("/ops/subscriptions/resume", post().to(resume))
         .route("/ops/deadletters", get().to(dead_letters))
         .route("/ops/deadletters/show", post().to(show_letter))
         .route("/ops/deadletters/replay", post().to(replay_letter))
@@ -79,6 +81,10 @@ fn answered<T: Serialize>(outcome: anyhow::Result<T>) -> Answered {
 
 async fn subscriptions(_: Admitted, operations: Data<dyn Operations>) -> Answered {
     answered(operations.subscriptions().await)
+}
+
+async fn resume(_: Admitted, operations: Data<dyn Operations>, wish: Json<Resumption>) -> Answered {
+    answered(operations.resume(&wish).await)
 }
 
 async fn dead_letters(_: Admitted, operations: Data<dyn Operations>) -> Answered {

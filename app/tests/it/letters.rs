@@ -41,7 +41,7 @@ impl Books {
     }
 }
 
-async fn buy(operator: &Client, sku: &str, key: &str) {
+pub async fn buy(operator: &Client, sku: &str, key: &str) {
     let lines = json!({ "lines": [{ "sku": sku, "quantity": 1 }] });
     let cart = operator.post("/v1/carts", &format!("cart-{key}"), lines).await.expect(201);
     let path = format!("/v1/carts/{}/checkout", cart["id"].as_str().unwrap());

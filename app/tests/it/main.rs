@@ -14,6 +14,7 @@ mod bad_input;
 mod carved;
 mod commands;
 mod faults;
+mod feeds;
 mod history;
 mod letters;
 mod replayed;

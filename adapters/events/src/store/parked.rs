@@ -183,6 +183,20 @@ pub(crate) fn remove(
     Ok(removed == 1)
 }
 
+/// Removes the rows of a subscription whose events stand after a position.
+pub(crate) fn remove_after(
+    connection: &mut Connection,
+    subscription: &str,
+    at: u64,
+) -> QueryResult<usize> {
+    on!(connection, |c| diesel::delete(
+        parked::table
+            .filter(parked::subscription.eq(subscription))
+            .filter(parked::position.gt(column(at)))
+    )
+    .execute(c))
+}
+
 /// Records a try that failed, or sets the next one.
 pub(crate) fn reschedule(connection: &mut Connection, row: &ParkedRow) -> QueryResult<usize> {
     on!(connection, |c| diesel::update(parked::table.find((&row.subscription, row.position)))

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use events::{Feed, FeedRead, Retention, forget};
+use contract::Fault;
+use events::{Feed, FeedRead, ResumeAt, ResumeError, Retention, forget};
 
-use crate::world::{NAME, call, shortly, worlds};
+use crate::world::{Poison, call, shortly, worlds};
 
 fn short() -> Retention {
     Retention { events: Duration::from_secs(60), ..Retention::default() }
@@ -23,15 +24,24 @@ async fn events_that_were_forgotten_before_they_were_read_stop_the_subscription(
         assert_eq!(gone.events, 5);
         let subscription = world.subscribe();
         let status = world.stands("an alarm", |status| status.alarm.is_some()).await;
-        assert_eq!(status.alarm.as_deref(), Some("events 1 to 5 are no longer in the feed"));
+        let alarm = format!(
+            "events 1 to 5 are no longer in the feed; say where it goes on with `banyan feeds resume {} ears`",
+            world.hearer.module()
+        );
+        assert_eq!(status.alarm, Some(alarm));
         assert_eq!((status.cursor, world.heard().await.len()), (0, 0));
         assert!(subscription.settled(&shortly()).await.is_err());
 
         // The operator decides to go on with what is left.
-        assert!(events::resume(&world.hearer, &call(), NAME, 5).await.unwrap());
+        for at in [4, 7].map(ResumeAt::Position) {
+            let outside = ResumeError::Outside { first: 5, last: 6 };
+            assert_eq!(subscription.resume(&call(), at).await, Err(Fault::Refused(outside)));
+        }
+        assert_eq!(subscription.resume(&call(), ResumeAt::Start).await, Ok(5));
         world.hears(&[("a", (6, 1))]).await;
         assert_eq!(subscription.settled(&call()).await.unwrap().alarm, None);
-        assert!(!events::resume(&world.hearer, &call(), "nobody", 5).await.unwrap());
+        let again = subscription.resume(&call(), ResumeAt::Head).await;
+        assert_eq!(again, Err(Fault::Refused(ResumeError::NotStopped { position: 6 })));
         subscription.stop().await;
     }
 }
@@ -44,7 +54,9 @@ async fn a_feed_that_ends_before_the_cursor_stops_the_subscription() {
         world.tell(&["a"], 1).await;
         world.tell(&["a"], 2).await;
         let subscription = world.subscribe();
-        world.hears(&[("a", (2, 2))]).await;
+        world.poison("b", 1, Poison::Refuse);
+        world.tell(&["b"], 1).await;
+        world.stands("parked", |status| status.parked == 1).await;
         subscription.stop().await;
         // As after the teller's database was restored from a backup.
         let restored = crate::world::worlds().remove(0);
@@ -52,7 +64,16 @@ async fn a_feed_that_ends_before_the_cursor_stops_the_subscription() {
         let feed: Arc<dyn Feed> = restored.feed();
         let subscription = world.subscribe_to(feed, crate::world::limits());
         let status = world.stands("an alarm", |status| status.alarm.is_some()).await;
-        assert_eq!(status.alarm.as_deref(), Some("the cursor stands at 2, but the feed ends at 1"));
+        let alarm = status.alarm.unwrap();
+        assert!(alarm.starts_with("the cursor stands at 3, but the feed ends at 1"), "{alarm}");
+
+        // What was parked from the lost part of the feed is forgotten; what is told there now takes its place.
+        assert_eq!(status.parked, 1);
+        assert_eq!(subscription.resume(&call(), ResumeAt::Head).await, Ok(1));
+        restored.tell(&["b"], 5).await;
+        restored.tell(&["b"], 6).await;
+        world.hears(&[("a", (2, 2)), ("b", (6, 2))]).await;
+        assert_eq!(subscription.settled(&call()).await.unwrap().cursor, 3);
         subscription.stop().await;
     }
 }
