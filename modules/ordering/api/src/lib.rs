@@ -61,6 +61,11 @@ pub const IMPORT_CUSTOMERS_MAX: usize = 1_000;
 /// a slip of the keyboard.
 pub const AMOUNT_MINOR_MAX: i64 = 100_000_000_000;
 
+/// The largest sum of what only an operator's word stands behind, in hundredths: a correction of the books, or what a
+/// return gives back with no sale behind it. Ten million major units. Sums over all documents are kept in 64 bits of
+/// millionths; with the limit above, 9,223 slips of the keyboard would make them unreadable for ever.
+pub const UNBACKED_MINOR_MAX: i64 = 1_000_000_000;
+
 /// The longest free text (a name, a description, a reason, a reference), in characters.
 pub const TEXT_LENGTH_MAX: usize = 200;
 

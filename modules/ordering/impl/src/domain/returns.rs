@@ -123,6 +123,7 @@ fn gather(
         }
         if rest != 0 {
             credit.add(&item.line, rest).map_err(too_large)?;
+            credit.check_unbacked().map_err(too_large)?;
         }
     }
     Ok((orders, credit))

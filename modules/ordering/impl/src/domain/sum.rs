@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use kernel_api::{Currency, Exact, Money};
-use ordering_api::{AMOUNT_MINOR_MAX, Line, Part, PartKind, Sum};
+use ordering_api::{AMOUNT_MINOR_MAX, Line, Part, PartKind, Sum, UNBACKED_MINOR_MAX};
+
+/// How many millionths a hundredth has.
+const MICROS_PER_MINOR: i64 = 10_000;
 
 /// How many millionths the largest sum has.
-const MICROS_MAX: i64 = AMOUNT_MINOR_MAX * 10_000;
+const MICROS_MAX: i64 = AMOUNT_MINOR_MAX * MICROS_PER_MINOR;
 
 /// The exact sums of a document or a part of it, while they grow.
 ///
@@ -38,6 +41,11 @@ impl Tally {
         self.weight = weight;
         *self.parts.entry(kind).or_default() += micros;
         Ok(())
+    }
+
+    /// Refuses more than only an operator's word may stand behind.
+    pub fn check_unbacked(&self) -> Result<(), TooLarge> {
+        if self.weight > UNBACKED_MINOR_MAX * MICROS_PER_MINOR { Err(TooLarge) } else { Ok(()) }
     }
 
     /// The unrounded sum in millionths.
@@ -74,6 +82,16 @@ pub(crate) fn of(lines: &[Line], currency: Currency) -> Result<Sum, usize> {
     let mut tally = Tally::default();
     for (index, line) in lines.iter().enumerate() {
         tally.add(line, line.quantity).map_err(|TooLarge| index)?;
+    }
+    Ok(tally.sum(currency))
+}
+
+/// The same of lines that only an operator's word stands behind.
+pub(crate) fn of_unbacked(lines: &[Line], currency: Currency) -> Result<Sum, usize> {
+    let mut tally = Tally::default();
+    for (index, line) in lines.iter().enumerate() {
+        let added = tally.add(line, line.quantity).and_then(|()| tally.check_unbacked());
+        added.map_err(|TooLarge| index)?;
     }
     Ok(tally.sum(currency))
 }

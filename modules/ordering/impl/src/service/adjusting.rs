@@ -27,7 +27,7 @@ impl Service {
         let currency = wish.currency.unwrap_or(self.config.currency);
         check(&wish, currency).map_err(Fault::Refused)?;
         let lines: Vec<Line> = wish.lines.iter().cloned().map(service).collect();
-        let sum = sum::of(&lines, currency).map_err(|index| {
+        let sum = sum::of_unbacked(&lines, currency).map_err(|index| {
             Fault::Refused(AdjustError::AmountTooLarge { field: format!("lines[{index}]") })
         })?;
         let id = Id::<Adjustment>::fresh();

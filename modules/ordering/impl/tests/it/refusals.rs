@@ -181,6 +181,16 @@ async fn a_return_without_a_sale_is_refused_by_its_field() {
             .await,
             ReturnsError::AmountTooLarge { field: at("lines[0]") }
         );
+        let credit = |amount: &str| {
+            let services = vec![service(ServiceKind::Manual, amount)];
+            move |wish: &mut ReturnGoods| {
+                (wish.lines, wish.services) = (Vec::new(), services.clone())
+            }
+        };
+        assert_eq!(
+            back(&credit("10000000.01")).await,
+            ReturnsError::AmountTooLarge { field: at("lines[0]") }
+        );
         let code = back(&|wish| {
             wish.services = vec![service(ServiceKind::Manual, "1")];
             wish.services[0].code = String::new();
@@ -219,9 +229,20 @@ async fn an_adjustment_is_refused_by_its_field() {
             AdjustError::QuantityOutOfRange { field: at("lines[0].quantity"), limit: QUANTITY_MAX }
         );
         assert_eq!(
-            adjust(&|wish| wish.lines[0].unit_price = pounds("1000000001")).await,
+            adjust(&|wish| wish.lines[0].unit_price = pounds("10000000.000001")).await,
             AdjustError::AmountTooLarge { field: at("lines[0]") }
         );
+        // Whatever the signs: what comes off again was a slip, too.
+        let largest =
+            [service(ServiceKind::BadDebt, "10000000"), service(ServiceKind::Manual, "-1")];
+        assert_eq!(
+            adjust(&|wish| wish.lines = largest.to_vec()).await,
+            AdjustError::AmountTooLarge { field: at("lines[1]") }
+        );
+        let [largest, _] = largest;
+        let (reference, order, customer, currency) = (None, None, None, None);
+        let wish = Adjust { reference, order, customer, currency, lines: vec![largest] };
+        world.ordering.adjust(&command(), wish).await.unwrap();
         assert_eq!(
             adjust(&|wish| wish.currency = Some("EUR".parse().unwrap())).await,
             AdjustError::CurrencyMismatch {
