@@ -224,11 +224,11 @@ impl BodyReader {
         let view = rest.get(..limits.trailer_bytes).unwrap_or(rest);
         let fields = self.trailers.get_or_insert_default();
         fields.start(0);
-        let length = fields.read(view, limits.fields, LineEnd::CrLf).map_err(of_trailer)?;
+        let length = fields.read(view, limits.fields, LineEnd::CrLf);
         if fields.list().iter().any(|field| !field.known.may_trail()) {
             return Err(Cause::TrailerForbidden);
         }
-        match length {
+        match length.map_err(of_trailer)? {
             None if rest.len() >= limits.trailer_bytes => Err(Cause::TrailersTooLarge),
             length => Ok(length),
         }
@@ -242,3 +242,6 @@ fn of_trailer(cause: Cause) -> Cause {
 fn end(consumed: usize, payload: Range<usize>, trailers: Range<usize>) -> Piece {
     Piece { consumed, payload, event: Event::End { trailers } }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,3 +95,6 @@ impl Edits {
             && self.names.iter().any(|name| same(name, field.name.of(buf)))
     }
 }
+
+#[cfg(test)]
+mod tests;

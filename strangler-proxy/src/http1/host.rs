@@ -42,14 +42,20 @@ pub fn authority(text: &[u8]) -> Option<Authority> {
 
 #[inline]
 fn named(text: &[u8]) -> Option<usize> {
-    let (end, _) = scan::run(text, 0, HOST);
-    let name = text.get(..end)?;
-    // The dot of the root may stand at the end; anywhere else an empty label is no name.
-    let bare = name.strip_suffix(b".").unwrap_or(name);
-    let empty_label = bare.first() == Some(&b'.')
-        || bare.last() == Some(&b'.')
-        || bare.windows(2).any(|two| two == b"..");
-    (!bare.is_empty() && !empty_label && end <= HOST_BYTES_MAX).then_some(end)
+    let mut end = 0;
+    // As if after a dot: a name must not begin with one. At its end it may have that of the root.
+    let mut before = b'.';
+    for byte in text {
+        if !scan::is(*byte, HOST) {
+            break;
+        }
+        if *byte == b'.' && before == b'.' {
+            return None;
+        }
+        before = *byte;
+        end += 1;
+    }
+    (end > 0 && end <= HOST_BYTES_MAX).then_some(end)
 }
 
 fn bracketed(text: &[u8]) -> Option<usize> {

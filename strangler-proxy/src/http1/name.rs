@@ -390,3 +390,6 @@ pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
 pub(super) fn is_name(text: &[u8]) -> bool {
     scan::is_token(text)
 }
+
+#[cfg(test)]
+mod tests;

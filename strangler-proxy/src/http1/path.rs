@@ -106,7 +106,7 @@ fn raw_leniency(byte: u8) -> Leniency {
 
 /// Spells a path in the one way in which routes are matched and upstreams are asked (RFC 3986 6.2.2): what needs no
 /// encoding is decoded, hexadecimal digits are upper case, dot segments are resolved, slashes at the start are one.
-/// Appends to `out`; the path must be one that [`scan_path`] went through. Tells the relaxations that it needs.
+/// Appends to `out`. Tells the relaxations that it needs.
 ///
 /// Refused is whatever an upstream might read as another path than the one that is matched here: encoded slashes,
 /// backslashes and control characters, encodings of encodings of these, overlong UTF-8, dots that climb above the root
@@ -132,7 +132,7 @@ pub fn normalise(path: &[u8], permitted: Leniency, out: &mut Vec<u8>) -> Result<
             b'/' => speller.slash(out)?,
             b'%' => rest = speller.encoded(after, out)?,
             byte if scan::is(*byte, PATH) => out.push(*byte),
-            byte => push_encoded(out, *byte),
+            byte => speller.raw(*byte, out)?,
         }
     }
     speller.end(out)?;
@@ -209,6 +209,23 @@ impl Speller {
         Ok(true)
     }
 
+    /// Spells a byte that must not stand in a path as it is.
+    #[cold]
+    fn raw(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Cause> {
+        match byte {
+            0..=0x1f | 0x7f => return Err(Cause::TargetControl),
+            b' ' => return Err(Cause::TargetSpace),
+            b'#' => return Err(Cause::TargetFragment),
+            b'\\' => return Err(Cause::Backslash),
+            b'?' => return Err(Cause::TargetCharacter),
+            _ if self.permitted.has(Leniency::RAW_TARGET) => {}
+            _ => return Err(raw_cause(byte)),
+        }
+        self.used = self.used.with(raw_leniency(byte));
+        push_encoded(out, byte);
+        Ok(())
+    }
+
     /// Spells the encoding whose digits `rest` begins with; gives back what is after them.
     fn encoded<'a>(&mut self, rest: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], Cause> {
         let (byte, after) = pair(rest).ok_or(Cause::PercentInvalid)?;
@@ -270,3 +287,6 @@ fn is_overlong(byte: u8, after: &[u8]) -> bool {
             | (0xf8..=0xfd, Some(0x80..=0xbf))
     )
 }
+
+#[cfg(test)]
+mod tests;

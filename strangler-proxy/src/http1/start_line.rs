@@ -55,17 +55,21 @@ impl StartLine {
     ) -> Result<Option<usize>, Cause> {
         let Some(start) = skip_empty_lines(buf, limits.empty_lines)? else { return Ok(None) };
         let (method_end, _) = scan::run(buf, start, TOKEN);
+        if method_end - start > METHOD_BYTES_MAX {
+            return Err(Cause::MethodUnknown);
+        }
         match buf.get(method_end) {
             Some(b' ') if method_end > start => {}
-            None if method_end - start <= METHOD_BYTES_MAX => return Ok(None),
-            None => return Err(Cause::MethodUnknown),
+            None => return Ok(None),
             Some(b'\r' | b'\n') => return Err(Cause::RequestLine),
             Some(_) => return Err(Cause::MethodInvalid),
         }
         self.method_text = Span::new(start, method_end);
         self.method = Method::read(self.method_text.of(buf))?;
         let target = method_end + 1;
-        let end = self.target(buf, target, permitted)?.unwrap_or(buf.len());
+        // What is wrong beyond the limit is not looked at, so that the answer does not depend on how the bytes came.
+        let seen = buf.get(..target + limits.target_bytes + 1).unwrap_or(buf);
+        let end = self.target(seen, target, permitted)?.unwrap_or(seen.len());
         if end - target > limits.target_bytes {
             return Err(Cause::TargetTooLong);
         }

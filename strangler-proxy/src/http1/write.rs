@@ -113,3 +113,6 @@ fn digits<const N: usize>(out: &mut Vec<u8>, number: u64, base: u64) {
     }
     out.extend_from_slice(text.get(N - count..).unwrap_or_default());
 }
+
+#[cfg(test)]
+mod tests;
