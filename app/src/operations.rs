@@ -27,8 +27,11 @@ pub struct SubscriptionState {
     pub position: u64,
     /// The newest position of the feed.
     pub head: u64,
-    /// Events that are tried again by themselves.
+    /// Events that are tried again by themselves, or wait behind one of their key.
     pub parked: u64,
+    /// Of these, how many wait behind one of their key.
+    #[serde(default)]
+    pub waiting: u64,
     /// Events that wait for an operator.
     pub dead: u64,
     /// Why it stands still, if it does.
@@ -36,9 +39,9 @@ pub struct SubscriptionState {
 }
 
 impl SubscriptionState {
-    /// Has everything that was told had its effect, or become a dead letter?
+    /// Is all that is left undone left to an operator? A cursor beyond the head is about to raise its alarm.
     pub fn is_settled(&self) -> bool {
-        self.position >= self.head && self.parked == 0
+        self.alarm.is_some() || (self.position == self.head && self.parked == self.waiting)
     }
 }
 

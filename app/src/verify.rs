@@ -119,11 +119,16 @@ impl Verifier<'_> {
             let name = format!("{} hears {} ({})", feed.module, feed.source, feed.subscription);
             if let Some(alarm) = &feed.alarm {
                 feeds.broken(format!("{name}: stands still: {alarm}"));
-            } else if feed.position < feed.head {
+            } else if feed.position != feed.head {
                 feeds.broken(format!("{name}: at {} of {}", feed.position, feed.head));
             }
-            if feed.parked > 0 {
+            if feed.parked > feed.waiting {
                 feeds.broken(format!("{name}: {} parked", feed.parked));
+            } else if feed.waiting > 0 {
+                feeds.broken(format!(
+                    "{name}: {} wait behind dead ones: see `banyan deadletters list`",
+                    feed.waiting
+                ));
             }
         }
         let mut sagas = checks.check("every saga has come to its end");

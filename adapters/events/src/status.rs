@@ -31,6 +31,9 @@ pub struct Status {
     pub head: Option<u64>,
     /// Events that are tried again by themselves, or wait behind one of their key.
     pub parked: u64,
+    /// Of these, how many wait behind one of their key. When that is all of them, each waits behind a dead one.
+    #[serde(default)]
+    pub waiting: u64,
     /// Dead letters.
     pub dead: u64,
     /// Why it has stopped, if it has.
@@ -114,6 +117,7 @@ fn describe(
         cursor: store::position(row.position),
         head: None,
         parked: store::count(connection, &name, PARKED)?,
+        waiting: store::count_waiting(connection, &name)?,
         dead: store::count(connection, &name, DEAD)?,
         alarm: row.alarm,
         leased_until: Timestamp::from_micros(row.lease_until_at),

@@ -3,8 +3,8 @@
 mod parked;
 
 pub(crate) use parked::{
-    BEHIND, DEAD, PARKED, ParkedRow, any_parked, blocked, count, due, letter, letters, next_due,
-    of_key, park, remove, remove_after, reschedule,
+    BEHIND, DEAD, PARKED, ParkedRow, any_parked, blocked, count, count_waiting, due, letter,
+    letters, next_due, of_key, park, remove, remove_after, reschedule,
 };
 
 use ::store::{

@@ -57,6 +57,7 @@ impl Operations for LocalOperations {
                     position: status.cursor,
                     head: status.head.unwrap_or(status.cursor),
                     parked: status.parked,
+                    waiting: status.waiting,
                     dead: status.dead,
                     alarm: status.alarm,
                 });

@@ -73,6 +73,17 @@ pub(crate) fn count(
     Ok(position(count))
 }
 
+/// How many rows of a subscription wait behind another of their key.
+pub(crate) fn count_waiting(connection: &mut Connection, subscription: &str) -> QueryResult<u64> {
+    let count: i64 = on!(connection, |c| parked::table
+        .filter(parked::subscription.eq(subscription))
+        .filter(tried_again())
+        .filter(parked::next_try_at.eq(BEHIND))
+        .select(count_star())
+        .get_result(c))?;
+    Ok(position(count))
+}
+
 /// Parks an event.
 pub(crate) fn park(connection: &mut Connection, row: &ParkedRow) -> QueryResult<usize> {
     on!(connection, |c| cached(diesel::insert_into(parked::table).values(row)).execute(c))

@@ -116,6 +116,8 @@ async fn an_operator_replays_a_dead_letter_and_what_waited_follows() {
     for world in worlds() {
         let subscription = world.subscribe();
         with_a_dead_letter(&world).await;
+        let status = world.status().await;
+        assert_eq!((status.parked, status.waiting), (2, 2), "all that is parked waits");
         let behind = letters::replay(&world.hearer, &call(), NAME, 2).await;
         assert_eq!(behind.unwrap_err(), Fault::Refused(LetterError::Behind { first: 1 }));
         world.heal();
