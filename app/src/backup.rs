@@ -10,6 +10,8 @@ use anyhow::{Context, Result, ensure};
 use store::Archived;
 
 use crate::{
+    data_dir::Locked,
+    held::Restoring,
     secrets::DeploymentSecret,
     settings::Settings,
     shop::{descriptors, location},
@@ -85,6 +87,7 @@ pub fn line(path: &Path, archived: &Archived) -> String {
 pub fn restore(
     settings: &Settings,
     secret: &DeploymentSecret,
+    locked: &Locked,
     directory: &Path,
     only: Option<&str>,
 ) -> Result<Vec<String>> {
@@ -97,19 +100,29 @@ pub fn restore(
             wanted.push((module, path));
         }
     }
-    let mut done = Vec::new();
-    for (module, path) in wanted {
-        let location = location(settings, secret, module.name)?;
-        let archived = store::restore(module.name, &location, &module.migrations, &path)
-            .with_context(|| format!("cannot restore {}", module.name))?;
-        done.push(line(&path, &archived));
-    }
     ensure!(
-        !done.is_empty(),
+        !wanted.is_empty(),
         "{} has no backup of {}",
         directory.display(),
         only.unwrap_or("any module")
     );
+    let restoring = Restoring::begin(locked, directory)?;
+    let mut done = Vec::new();
+    for (module, path) in wanted {
+        let location = location(settings, secret, module.name)?;
+        let restored = store::restore(module.name, &location, &module.migrations, &path)
+            .with_context(|| format!("cannot restore {}", module.name));
+        match restored {
+            Ok(archived) => done.push(line(&path, &archived)),
+            Err(error) if done.is_empty() => {
+                restoring.give_up()?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
+        restoring.restored(module.name, &location)?;
+    }
+    restoring.finish()?;
     Ok(done)
 }
 

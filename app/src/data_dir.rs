@@ -170,7 +170,7 @@ impl Locked {
     }
 
     /// Writes a file that only its owner may read: whole or not at all, and on the disk when this returns.
-    fn write(&self, name: &str, text: &str) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
         let (path, draft) = (self.dir.file(name), self.dir.file(&format!("{name}.new")));
         let written = || -> std::io::Result<()> {
             let mut file = OpenOptions::new()
@@ -185,6 +185,16 @@ impl Locked {
             File::open(self.dir.path())?.sync_all()
         };
         written().with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Removes a file, for good when this returns.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        let path = self.dir.file(name);
+        let removed = || -> std::io::Result<()> {
+            std::fs::remove_file(&path)?;
+            File::open(self.dir.path())?.sync_all()
+        };
+        removed().with_context(|| format!("cannot remove {}", path.display()))
     }
 }
 

@@ -6,6 +6,7 @@ use super::tables::say;
 use crate::{
     backup,
     cli::{BackupArgs, MigrateArgs, RestoreArgs},
+    held::Held,
     reach::reach,
     server::deployment_secret,
     settings::Settings,
@@ -17,6 +18,7 @@ pub fn migrate(args: &MigrateArgs) -> Result<()> {
     let settings = Settings::of(&args.place)?.config;
     let locked = settings.data_dir().lock()?;
     let secret = deployment_secret(&settings, &locked)?;
+    let held = Held::of(&locked)?;
     let mut found = false;
     for module in shop::descriptors() {
         if args.module.as_deref().is_some_and(|wanted| wanted != module.name) {
@@ -29,6 +31,7 @@ pub fn migrate(args: &MigrateArgs) -> Result<()> {
                 .with_context(|| format!("cannot make the role and schema of {}", module.name))?,
             None => shop::location(&settings, &secret, module.name)?,
         };
+        held.check(module.name, &location)?;
         let ran = shop::migrate(&module, &location)
             .with_context(|| format!("cannot migrate {}", module.name))?;
         say(format!(
@@ -61,6 +64,7 @@ pub fn restore(args: &RestoreArgs) -> Result<()> {
     }
     let locked = settings.data_dir().lock()?;
     let secret = deployment_secret(&settings, &locked)?;
-    let done = backup::restore(&settings, &secret, &args.directory, args.module.as_deref())?;
+    let done =
+        backup::restore(&settings, &secret, &locked, &args.directory, args.module.as_deref())?;
     done.iter().try_for_each(say)
 }

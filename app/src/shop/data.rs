@@ -11,7 +11,7 @@ use telemetry::{Check, State};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{Opening, descriptors};
-use crate::{secrets::DeploymentSecret, settings::Settings};
+use crate::{held::Held, secrets::DeploymentSecret, settings::Settings};
 
 /// How often a module's database is asked whether it is there: what is away is known before a load balancer's next look.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -96,10 +96,17 @@ pub fn migrate(module: &ModuleDescriptor, location: &Location) -> Result<Vec<Str
 }
 
 /// Opens a module's data, up to date. The caller holds the lock on the data directory.
-fn open_store(module: &ModuleDescriptor, location: &Location, limits: Limits) -> Result<Store> {
+fn open_store(
+    module: &ModuleDescriptor,
+    location: &Location,
+    limits: Limits,
+    held: &Held,
+) -> Result<Store> {
+    held.check(module.name, location)?;
     for name in migrate(module, location)? {
         tracing::info!(module = module.name, migration = name, "migrated");
     }
+    held.sign(module.name, location)?;
     let opened = Store::open(module.name, location, limits, Clock::system());
     let store = opened.map_err(|error| explain(location, error.into()))?;
     Ok(match location {
@@ -121,14 +128,15 @@ fn explain(location: &Location, error: anyhow::Error) -> anyhow::Error {
 
 /// Opens the data of the modules that run here, side by side, in a data directory that is locked for this process.
 pub async fn open_stores(opening: &Opening<'_>) -> Result<BTreeMap<&'static str, Own>> {
-    let Opening { settings, secret, here, health, locked: _ } = opening;
+    let Opening { settings, secret, here, health, locked } = opening;
+    let held = Held::of(locked)?;
     let mut opening = Vec::new();
     for module in descriptors().into_iter().filter(|module| here.contains(&module.name)) {
         let (name, check) = (module.name, health.check(module.name));
         let location = location(settings, secret, name)?;
-        let (limits, opened) = (settings.store_limits(), check.clone());
+        let (limits, opened, held) = (settings.store_limits(), check.clone(), held.clone());
         let task = tokio::task::spawn_blocking(move || {
-            let store = open_store(&module, &location, limits)?;
+            let store = open_store(&module, &location, limits, &held)?;
             opened.set(State::Ok);
             anyhow::Ok(store)
         });
@@ -144,6 +152,9 @@ pub async fn open_stores(opening: &Opening<'_>) -> Result<BTreeMap<&'static str,
         let store = task.await.map_err(|error| anyhow!("{name}: {error}"))?;
         let store = store.with_context(|| format!("cannot open the data of {name}"))?;
         stores.insert(name, Own::new(store, retention.clone(), check));
+    }
+    if settings.database.url.is_none() {
+        held.remember(stores.keys().copied(), locked)?;
     }
     Ok(stores)
 }

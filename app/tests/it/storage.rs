@@ -1,5 +1,11 @@
 //! Backup and restore, and a stop that lets requests end.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::{
@@ -50,6 +56,105 @@ fn one_damaged_file_of_a_backup_keeps_all_from_being_restored() {
         assert!(String::from_utf8_lossy(&refused.stderr).contains("payments.backup"));
     }
     std::fs::write(&file, whole).unwrap();
+    let done = other.run(&["restore", copy.to_str().unwrap()]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(other.verified()["books"], home.verified()["books"]);
+}
+
+const MODULES: [&str; 4] = ["catalog", "inventory", "ordering", "payments"];
+
+/// A shop with the small file's trade in it, and nobody who has it open.
+fn traded() -> Home {
+    let home = Home::new(Database::Sqlite).unwrap();
+    let small = format!("{}/tests/data/small-shop.csv", env!("CARGO_MANIFEST_DIR"));
+    home.json(&["import", "online-retail", &small, "--format", "json"]);
+    home
+}
+
+fn file(home: &Home, module: &str) -> PathBuf {
+    home.data().join(format!("{module}.db"))
+}
+
+/// That the shop does not open, in one line that says this.
+#[track_caller]
+fn refused(home: &Home, says: &str) {
+    let output = home.run(&["verify"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.lines().count() == 1 && error.contains(says), "{error}");
+}
+
+#[test]
+fn a_module_whose_file_is_gone_or_anothers_is_not_taken_for_a_new_one() {
+    let (home, other) = (traded(), traded());
+    let (ours, kept) = (file(&home, "inventory"), home.data().with_file_name("kept.db"));
+    fs::rename(&ours, &kept).unwrap();
+    refused(&home, "inventory.db is missing, empty or another file");
+    assert!(!home.run(&["migrate"]).status.success() && !ours.exists(), "nothing is made");
+    fs::write(&ours, "").unwrap();
+    refused(&home, "inventory.db is missing, empty or another file");
+    Connection::open(&ours).unwrap().execute_batch("CREATE TABLE shelf (id)").unwrap();
+    refused(&home, "inventory.db is missing, empty or another file");
+    let put = |from: &Path| drop(fs::copy(from, &ours).unwrap());
+    put(&file(&home, "catalog"));
+    refused(&home, "inventory.db is no file of inventory");
+    put(&file(&other, "inventory"));
+    refused(&home, "inventory.db is no file of inventory");
+    put(&kept);
+    home.verified();
+
+    // A backup fills the place of one that was lost.
+    let copy = home.data().with_file_name("copy");
+    assert!(home.run(&["backup", copy.to_str().unwrap()]).status.success());
+    fs::remove_file(&ours).unwrap();
+    let done = home.run(&["restore", copy.to_str().unwrap(), "--module", "inventory"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    home.verified();
+}
+
+#[test]
+fn data_from_before_modules_were_remembered_opens_and_a_new_module_is_made() {
+    let home = traded();
+    let remembered = home.data().join("modules.json");
+    let unmarked = "PRAGMA application_id = 0; PRAGMA user_version = 0";
+    for module in MODULES {
+        Connection::open(file(&home, module)).unwrap().execute_batch(unmarked).unwrap();
+    }
+    fs::remove_file(&remembered).unwrap();
+    home.verified();
+    // The small file by itself may be lost: the databases say whose they are.
+    fs::remove_file(&remembered).unwrap();
+    home.verified();
+
+    // As a later version finds it that has one module more.
+    let text = fs::read_to_string(&remembered).unwrap();
+    fs::write(&remembered, text.replace(",\"payments\"", "")).unwrap();
+    fs::remove_file(file(&home, "payments")).unwrap();
+    assert!(home.run(&["feeds", "list"]).status.success());
+    fs::remove_file(file(&home, "payments")).unwrap();
+    refused(&home, "payments.db is missing, empty or another file");
+}
+
+#[test]
+fn a_restore_that_was_cut_off_is_no_shop() {
+    let (home, other) = (traded(), Home::new(Database::Sqlite).unwrap());
+    let copy = home.data().with_file_name("copy");
+    assert!(home.run(&["backup", copy.to_str().unwrap()]).status.success());
+    fs::create_dir(other.data()).unwrap();
+    fs::copy(file(&home, "inventory"), file(&other, "inventory")).unwrap();
+    // Catalog is restored, then inventory is in the way.
+    let cut = other.run(&["restore", copy.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&cut.stderr).contains("inventory is not empty"));
+    refused(&other, "a restore into");
+    let up = other.run(&["up"]);
+    let error = String::from_utf8(up.stderr).unwrap();
+    assert!(error.contains("was cut off") && error.contains("banyan restore"), "{error}");
+    // Again is no way around it.
+    assert_eq!(other.run(&["restore", copy.to_str().unwrap()]).status.code(), Some(1));
+    refused(&other, "a restore into");
+    for module in MODULES {
+        drop(fs::remove_file(file(&other, module)));
+    }
     let done = other.run(&["restore", copy.to_str().unwrap()]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(other.verified()["books"], home.verified()["books"]);

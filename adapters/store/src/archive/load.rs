@@ -40,8 +40,13 @@ pub fn restore(
     }
     let tables = super::tables(&mut c)?;
     archive.fits(&tables)?;
+    // Nobody writes from here on: what is empty now is empty until the end.
+    c.batch_execute(if c.is_postgres() {
+        "BEGIN; LOCK TABLE fence IN ACCESS EXCLUSIVE MODE"
+    } else {
+        "BEGIN IMMEDIATE"
+    })?;
     empty(module, &mut c, &tables, migrations)?;
-    c.batch_execute(if c.is_postgres() { "BEGIN" } else { "BEGIN IMMEDIATE" })?;
     load(&mut c, &archive, &tables)?;
     // An error above drops the connection, and with it the transaction.
     c.batch_execute("COMMIT")?;

@@ -139,3 +139,52 @@ async fn a_restore_that_fails_half_way_leaves_the_database_empty() {
         assert_eq!(reservations(&open(&place)).await, []);
     }
 }
+
+#[tokio::test]
+async fn what_is_written_while_a_restore_begins_is_not_overwritten() {
+    let Some((source, _keep)) = testing::postgres(&MIGRATIONS, "shop") else { return };
+    trade(&source).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.backup");
+    backup("shop", source.location(), &path).unwrap();
+
+    let (target, _keep) = testing::postgres(&MIGRATIONS, "shop").unwrap();
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let writer = target.clone();
+    let writing = tokio::spawn(async move {
+        let call = call();
+        let written = writer.write::<_, Never>(&call, move |tx| {
+            receive(tx, "lamp", 1)?;
+            begun.send(()).unwrap();
+            released.recv().unwrap();
+            Ok(())
+        });
+        written.await.unwrap();
+    });
+    tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    let place = target.location().clone();
+    let restoring =
+        tokio::task::spawn_blocking(move || restore("shop", &place, &MIGRATIONS, &path));
+    loop {
+        #[derive(QueryableByName)]
+        struct Waiting {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            count: i64,
+        }
+        let waits = "SELECT count(*) AS count FROM pg_locks WHERE NOT granted AND relation = 'fence'::regclass";
+        let call = call();
+        let waiting = target.read::<_, Never>(&call, move |c| {
+            Ok(on!(c, |c| diesel::sql_query(waits).get_result::<Waiting>(c))?.count)
+        });
+        if waiting.await.unwrap() == 1 {
+            break;
+        }
+        assert!(!restoring.is_finished(), "it did not wait for who was writing");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    release.send(()).unwrap();
+    writing.await.unwrap();
+    let refused = restoring.await.unwrap().unwrap_err().to_string();
+    assert!(refused.contains("is not empty"), "{refused}");
+}
