@@ -46,7 +46,7 @@ pub enum FileError {
     Read(#[from] std::io::Error),
     /// The text is no CSV.
     #[error("the file is no readable CSV")]
-    Csv(#[from] csv::Error),
+    Csv(#[source] csv::Error),
     /// Another table.
     #[error("the first line must name the columns {expected}; it has no `{missing}`")]
     Columns {
@@ -55,6 +55,16 @@ pub enum FileError {
         /// The first that is missing.
         missing: &'static str,
     },
+}
+
+impl From<csv::Error> for FileError {
+    fn from(error: csv::Error) -> Self {
+        if !error.is_io_error() {
+            return Self::Csv(error);
+        }
+        let csv::ErrorKind::Io(error) = error.into_kind() else { unreachable!("it was asked") };
+        Self::Read(error)
+    }
 }
 
 impl Documents<Source> {

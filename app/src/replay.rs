@@ -20,6 +20,7 @@ pub mod trade;
 mod wire;
 
 use std::{
+    io::{self, Write},
     path::PathBuf,
     rc::Rc,
     time::{Duration, Instant},
@@ -80,6 +81,16 @@ pub fn run(options: &Options, progress: &ProgressBar) -> Result<Report> {
 
 async fn replay(options: &Options, progress: &ProgressBar) -> Result<Report> {
     let target = Rc::new(Target::new(&options.target, &options.token)?);
+    if let Err(problem) = lane::knock(&target).await {
+        let (url, limit) = (&options.target, options.patience.limit.as_secs());
+        // A bar is not shown in a log; whoever waits should know for what.
+        progress.suspend(|| {
+            writeln!(
+                io::stderr(),
+                "nobody answers at {url} ({problem}): asking again for {limit} s"
+            )
+        })?;
+    }
     progress.set_message("reading");
     let plan = Plan::of(&options.file, options.days)?;
     progress.set_message("products, customers, opening stock");

@@ -81,16 +81,15 @@ impl Report {
     pub fn lines(&self) -> Vec<String> {
         let kinds: Vec<_> =
             self.documents.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
         let mut lines = vec![
             format!(
                 "{}: {} rows in {:.1} s ({:.0} rows/s)",
                 self.file, self.rows, self.seconds, self.rows_per_second
             ),
             format!(
-                "documents: {}; {} new, {} known",
-                kinds.join(", "),
-                self.documents_new,
-                self.documents_known
+                "documents: {kinds}; {} new, {} known",
+                self.documents_new, self.documents_known
             ),
             format!(
                 "new: {} products, {} customers, {} units of opening stock",

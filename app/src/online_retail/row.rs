@@ -141,6 +141,9 @@ pub struct Rows<R> {
     columns: [usize; 8],
     width: usize,
     count: u64,
+    /// What the reader's line numbers lack: where lines end in CR LF it ends a row at the CR, and counts the LF only after
+    /// the next one has begun.
+    behind: u64,
 }
 
 impl<R: Read> Rows<R> {
@@ -157,7 +160,9 @@ impl<R: Read> Rows<R> {
             let missing = || FileError::Columns { expected: COLUMNS.join(","), missing: name };
             *place = header.iter().position(is_named).ok_or_else(missing)?;
         }
-        Ok(Self { reader, record: csv::ByteRecord::new(), columns, width: header.len(), count: 0 })
+        let behind = u64::from(reader.position().line() == 1);
+        let (record, width) = (csv::ByteRecord::new(), header.len());
+        Ok(Self { reader, record, columns, width, count: 0, behind })
     }
 
     /// How many rows have been read.
@@ -171,7 +176,7 @@ impl<R: Read> Rows<R> {
             return Ok(None);
         }
         self.count += 1;
-        let number = self.record.position().map_or(0, csv::Position::line);
+        let number = self.record.position().map_or(0, csv::Position::line) + self.behind;
         Ok(Some(self.typed(number)))
     }
 

@@ -67,11 +67,11 @@ impl<R: BufRead> Read for Frames<R> {
                     if source.fill_buf()?.is_empty() {
                         return Ok(0);
                     }
-                    let decoder = StreamingDecoder::new(source).map_err(Error::other)?;
+                    let decoder = StreamingDecoder::new(source).map_err(|_raw| damaged())?;
                     self.state = State::Inside(Box::new(decoder));
                 }
                 State::Inside(mut decoder) => {
-                    let read = decoder.read(buffer)?;
+                    let read = decoder.read(buffer).map_err(|_raw| damaged())?;
                     if read > 0 || buffer.is_empty() {
                         self.state = State::Inside(decoder);
                         return Ok(read);
@@ -85,6 +85,11 @@ impl<R: BufRead> Read for Frames<R> {
             }
         }
     }
+}
+
+/// The decoder's own words name its parts, not what is wrong with the file.
+fn damaged() -> Error {
+    Error::other("its Zstandard data is cut off or damaged")
 }
 
 #[cfg(test)]
@@ -111,7 +116,10 @@ mod tests {
             &b"some longer text, some longer text\n"[..],
             CompressionLevel::Fastest,
         );
-        assert!(text(&bytes[..bytes.len() - 5]).is_err());
+        for cut in [bytes.len() - 5, 6] {
+            let error = text(&bytes[..cut]).unwrap_err().to_string();
+            assert_eq!(error, "its Zstandard data is cut off or damaged");
+        }
         let mut changed = bytes.clone();
         let last = changed.len() - 1;
         changed[last] ^= 1;

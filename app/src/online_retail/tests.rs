@@ -86,6 +86,26 @@ fn an_invoice_keeps_its_rows_together_across_minutes_and_other_invoices() {
 }
 
 #[test]
+fn rows_have_the_number_of_their_line_however_lines_end() {
+    let numbers = |text: &str| -> Vec<u64> {
+        let mut numbers = Vec::new();
+        for item in Documents::new(text.as_bytes()).unwrap() {
+            match item.unwrap() {
+                Item::Document(document) => {
+                    numbers.extend(document.lines.iter().map(|line| line.number));
+                }
+                Item::Listed(listed) => numbers.push(listed.number),
+            }
+        }
+        numbers.sort_unstable();
+        numbers
+    };
+    let windows = SMALL.replace('\n', "\r\n");
+    assert_eq!(numbers(&windows), numbers(SMALL));
+    assert_eq!(numbers(SMALL).first(), Some(&2));
+}
+
+#[test]
 fn another_table_is_refused_by_the_column_it_lacks() {
     let refused = scan_text(&b"InvoiceNo,StockCode,Quantity\n1,2,3\n"[..]).unwrap_err();
     assert!(refused.to_string().ends_with("it has no `Description`"), "{refused}");

@@ -125,6 +125,14 @@ pub struct Lane {
     pub samples: Vec<Sample>,
 }
 
+/// Is anybody there?
+pub async fn knock(target: &Target) -> Result<(), String> {
+    match timeout(CONNECT_TIME, TcpStream::connect(&target.address)).await {
+        Ok(connected) => connected.map(drop).map_err(|error| error.to_string()),
+        Err(_elapsed) => Err("not in time".to_owned()),
+    }
+}
+
 impl Lane {
     /// A lane that connects when it is used.
     pub fn new(target: Rc<Target>, patience: Patience) -> Self {

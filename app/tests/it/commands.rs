@@ -97,3 +97,31 @@ fn two_servers_do_not_share_a_data_directory() {
     assert_eq!(second.status.code(), Some(1));
     assert!(error.contains("is in use by the server at"), "{error}");
 }
+
+#[test]
+fn a_file_with_a_header_only_or_cut_off_is_told_of_in_plain_words() {
+    let home = home();
+    let file = home.data().with_file_name("file.csv");
+    let header =
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+    std::fs::write(&file, header).unwrap();
+    let import = || home.run(&["import", "online-retail", file.to_str().unwrap()]);
+    let said = String::from_utf8(import().stdout).unwrap();
+    assert!(said.contains("documents: none; 0 new, 0 known"), "{said}");
+    // The beginning of a Zstandard frame.
+    std::fs::write(&file, [0x28, 0xb5, 0x2f, 0xfd, 0x24]).unwrap();
+    let error = String::from_utf8(import().stderr).unwrap();
+    assert!(error.contains("cut off or damaged") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn a_replay_says_at_once_that_nobody_is_there() {
+    let home = home();
+    let small = format!("{}/tests/data/small-shop.csv", env!("CARGO_MANIFEST_DIR"));
+    let nobody = ["--target", "http://127.0.0.1:1", "--patience", "1s", "--operator-token"];
+    let token = "0123456789abcdef0123456789abcdef";
+    let output = home.run(&[&["replay", "online-retail", &small], &nobody[..], &[token]].concat());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.starts_with("nobody answers at http://127.0.0.1:1 ("), "{error}");
+    assert!(error.contains("asking again for 1 s"), "{error}");
+}
