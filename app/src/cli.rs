@@ -108,6 +108,11 @@ pub enum Command {
     Orders(OrdersCommand),
     /// Print the settings in force and where each comes from; secrets are masked
     Config(ConfigArgs),
+    /// Show or change what the running server logs, until it stops
+    #[command(
+        after_help = "A level (error, warn, info, debug, trace) or levels per target: banyan log-level info,saga=debug"
+    )]
+    LogLevel(LogLevelArgs),
     /// Print the completion script of a shell
     #[command(after_help = "For example: banyan completions bash > /etc/bash_completion.d/banyan")]
     Completions {
@@ -286,6 +291,16 @@ pub struct ConfigArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// `log-level`.
+#[derive(Debug, Args)]
+pub struct LogLevelArgs {
+    /// The new level; the present one is shown when absent
+    pub level: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 fn rate(text: &str) -> Result<f64, String> {

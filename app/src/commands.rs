@@ -5,6 +5,7 @@ mod deadletters;
 mod feeds;
 mod graph;
 mod history;
+mod log_level;
 mod modules;
 mod orders;
 mod replay;
@@ -63,6 +64,7 @@ async fn with_runtime(command: Command) -> Result<Verdict> {
         Command::Verify(report) => return verify::verify(&report).await,
         Command::Feeds(wish) => feeds::run(wish.command).await?,
         Command::Deadletters(wish) => deadletters::run(wish.command).await?,
+        Command::LogLevel(wish) => log_level::run(wish).await?,
         Command::Sagas(wish) => sagas::run(wish.command).await?,
         Command::Backup(backup) => storage::backup(&backup).await?,
         Command::Restore(restore) => storage::restore(&restore)?,

@@ -102,6 +102,14 @@ pub enum LetterOrder {
     Discard,
 }
 
+/// How much a server logs, there and back: a level, or levels per target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLevel {
+    /// `debug`, or `info,store=debug`.
+    pub level: String,
+}
+
 /// A call that real traffic made, counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallCount {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use contract::{Client, Keyring, Remote, RemoteLimits};
 use telemetry::Health;
 
@@ -65,6 +65,28 @@ pub async fn reach_or_make(settings: &Settings) -> Result<Reached> {
     }
 }
 
+/// A client of the internal port of the server that has the data directory: for what only a running one can be asked.
+pub fn server_client(settings: &Settings) -> Result<HttpClient> {
+    let data = settings.data_dir();
+    let nobody =
+        || format!("no server runs on {}: name its directory with --data", data.path().display());
+    ensure!(data.path().is_dir(), nobody());
+    match data.claim()? {
+        Use::Ours(_) => bail!(nobody()),
+        Use::Theirs(server) => {
+            HttpClient::new(&server.internal, &given_secret(settings)?.derive("control"), 1)
+        }
+    }
+}
+
+/// The deployment's secret, which a server has made or was given.
+fn given_secret(settings: &Settings) -> Result<DeploymentSecret> {
+    match &settings.deployment.secret {
+        Some(secret) => DeploymentSecret::parse(secret.expose()).context("deployment.secret"),
+        None => settings.data_dir().deployment_secret(),
+    }
+}
+
 async fn open(settings: &Settings, locked: Locked) -> Result<Reached> {
     let secret = deployment_secret(settings, &locked)?;
     let all = descriptors().into_iter().map(|module| module.name);
@@ -84,10 +106,7 @@ async fn open(settings: &Settings, locked: Locked) -> Result<Reached> {
 }
 
 fn ask(settings: &Settings, server: Server) -> Result<Reached> {
-    let secret = match &settings.deployment.secret {
-        Some(secret) => DeploymentSecret::parse(secret.expose()).context("deployment.secret")?,
-        None => settings.data_dir().deployment_secret()?,
-    };
+    let secret = given_secret(settings)?;
     let client = Client::new(tokio::runtime::Handle::current());
     let keyring = Keyring::derive(&secret.rpc(), &[]);
     let remote = |module: &str| -> Result<Remote> {

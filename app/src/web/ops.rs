@@ -1,5 +1,5 @@
-//! The operator's API on the internal listener: what `banyan feeds`, `deadletters`, `backup`, `verify` and `modules`
-//! ask.
+//! The operator's API on the internal listener: what `banyan feeds`, `deadletters`, `backup`, `verify`,
+//! `modules` and `log-level` ask.
 
 use std::future::{Ready, ready};
 
@@ -10,10 +10,10 @@ use actix_web::{
     web::{Data, ServiceConfig, get, post, put},
 };
 use http_api::{Json, OperatorToken, Problem, ProblemType, problems};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use telemetry::LogHandle;
 
-use crate::operations::{BackUp, LetterKey, LetterOrder, Operations, Resumption};
+use crate::operations::{BackUp, LetterKey, LetterOrder, LogLevel, Operations, Resumption};
 
 /// What the operator wanted could not be done; the detail says why.
 const FAILED: ProblemType = ProblemType::new("operation-failed", 409, "The operation failed");
@@ -26,13 +26,6 @@ impl Control {
     pub fn new(token: &str) -> Self {
         Self(OperatorToken::new(token))
     }
-}
-
-/// The level of the log, there and back.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LogLevel {
-    level: String,
 }
 
 type Answered = Result<HttpResponse, Problem>;

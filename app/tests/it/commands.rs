@@ -99,6 +99,26 @@ fn two_servers_do_not_share_a_data_directory() {
 }
 
 #[test]
+fn a_running_server_logs_more_when_it_is_told_to() {
+    let home = home();
+    let said = |arguments: &[&str]| {
+        let output = home.run(arguments);
+        let (out, error) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
+        if output.status.success() { Ok(out.unwrap()) } else { Err(error.unwrap()) }
+    };
+    assert!(said(&["log-level", "debug"]).unwrap_err().contains("no server runs on"));
+    assert!(!home.data().exists(), "asking makes no data");
+    let server = home.up();
+    assert!(said(&["log-level"]).unwrap().contains("info"));
+    assert_eq!(said(&["log-level", "info,saga=debug"]).unwrap(), "info,saga=debug\n");
+    assert!(said(&["log-level"]).unwrap().contains("saga=debug"));
+    let refused = said(&["log-level", "loud"]).unwrap_err();
+    assert!(refused.contains("`loud` is no log level"), "{refused}");
+    assert_eq!(server.stop(), Some(0));
+    assert!(said(&["log-level"]).unwrap_err().contains("no server runs on"));
+}
+
+#[test]
 fn a_file_with_a_header_only_or_cut_off_is_told_of_in_plain_words() {
     let home = home();
     let file = home.data().with_file_name("file.csv");
