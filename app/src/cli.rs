@@ -156,6 +156,18 @@ pub enum Format {
     Json,
 }
 
+/// How routes are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum RoutesFormat {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+    /// As a configuration of strangler-proxy, all of them off
+    Proxy,
+}
+
 /// A report about a place.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
@@ -195,7 +207,7 @@ pub struct ModulesArgs {
 pub struct RoutesArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: RoutesFormat,
     /// Only this module
     #[arg(long, value_name = "NAME")]
     pub module: Option<String>,

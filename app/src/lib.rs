@@ -14,6 +14,7 @@ pub mod backup;
 pub mod cli;
 pub mod commands;
 pub mod data_dir;
+pub mod front;
 pub mod held;
 pub mod http_client;
 pub mod import;

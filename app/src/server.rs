@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     data_dir::{Locked, Made, Server},
+    front::{self, Front},
     operations::{LocalOperations, Operations},
     routes,
     secrets::{self, DeploymentSecret},
@@ -24,6 +25,8 @@ pub struct Ready {
     pub public: String,
     /// The internal listener's URL.
     pub internal: String,
+    /// Where the proxy in front is steered, where there is one.
+    pub steered: Option<String>,
     /// The operator's token, when it was made just now.
     pub fresh_token: Option<String>,
 }
@@ -39,15 +42,21 @@ pub async fn serve(
     let secret = deployment_secret(settings, &data)?;
     let (token, made) = operator_token(settings, &data)?;
     let (health, metrics) = (Health::new(), Metrics::new());
-    let public = web::bind(settings.http.listen, "--listen")?;
+    let public = if settings.proxy.enabled {
+        web::Public::Socket(front::socket(settings)?)
+    } else {
+        web::Public::Port(web::bind(settings.http.listen, "--listen")?)
+    };
     let internal = web::bind(settings.internal.listen, "internal.listen")?;
 
     let opening =
         Opening { settings, secret: &secret, here: here.clone(), health: &health, locked: &data };
     let shop = Arc::new(Shop::open(opening).await?);
     let operations: Arc<dyn Operations> = Arc::new(LocalOperations(Arc::clone(&shop)));
+    let table = routes::table(&shop.modules);
+    let (rows, counted) = (table.rows(), metrics.clone());
     let outside = Outside {
-        table: routes::table(&shop.modules),
+        table,
         operator: OperatorToken::new(token.as_str()),
         health: health.clone(),
         metrics: metrics.clone(),
@@ -61,8 +70,16 @@ pub async fn serve(
         log,
         control: secret.derive("control"),
     };
-    let public = web::public(settings, public, outside)?;
+    let mut public = web::public(settings, public, outside)?;
     let internal = web::internal(internal, inside)?;
+    let front = public.socket.as_deref();
+    let front = front
+        .map(|socket| Front::start(settings, &rows, socket, &counted, &health))
+        .transpose()
+        .context("the proxy in front (proxy.enabled)")?;
+    if let Some(front) = &front {
+        public.url.clone_from(&front.url);
+    }
     data.announce(&Server {
         pid: std::process::id(),
         public: public.url.clone(),
@@ -74,9 +91,10 @@ pub async fn serve(
     ready(&Ready {
         public: public.url.clone(),
         internal: internal.url.clone(),
+        steered: front.as_ref().map(|front| front.admin.clone()),
         fresh_token: (made == Made::JustNow).then(|| token.as_str().to_owned()),
     });
-    run(settings, &health, public, internal).await?;
+    run(settings, &health, front, public, internal).await?;
     shop.stop().await;
     data.withdraw();
     tracing::info!("stopped");
@@ -87,6 +105,7 @@ pub async fn serve(
 async fn run(
     settings: &Settings,
     health: &Health,
+    front: Option<Front>,
     public: Listening,
     internal: Listening,
 ) -> Result<()> {
@@ -105,7 +124,10 @@ async fn run(
     health.drain();
     let stopping = async {
         tokio::time::sleep(settings.stop.notice.get()).await;
-        // The public first: what is in flight there may still call and be called.
+        // From the outside inwards: what is in flight there may still call and be called.
+        if let Some(front) = front {
+            front.stop().await;
+        }
         public.handle.stop(true).await;
         internal.handle.stop(true).await;
     };

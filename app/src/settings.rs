@@ -31,6 +31,8 @@ pub struct Settings {
     pub http: Http,
     /// The internal listener: calls between processes, feeds, metrics, health, operators.
     pub internal: Internal,
+    /// The proxy in front of the public listener.
+    pub proxy: ProxyInFront,
     /// Where the modules' data is.
     pub database: Database,
     /// What the processes of a deployment share.
@@ -76,6 +78,16 @@ pub struct Http {
     pub keep_alive: Duration,
     /// TLS, where the certificate is given.
     pub tls: Tls,
+}
+
+/// The proxy in front, in the same process: a toggle for every endpoint.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProxyInFront {
+    /// Does it stand in front? Then it has the public address, and the shop a socket in the data directory.
+    pub enabled: bool,
+    /// Where it is steered.
+    pub admin: SocketAddr,
 }
 
 /// TLS of the public listener: both files, or neither.
@@ -159,6 +171,7 @@ impl Default for Settings {
             data: "./data".to_owned(),
             http: Http::default(),
             internal: Internal::default(),
+            proxy: ProxyInFront::default(),
             database: Database::default(),
             deployment: Deployment::default(),
             operator: Operator::default(),
@@ -190,6 +203,12 @@ impl Default for Http {
             keep_alive: Duration::from_millis(http_api_millis(http_api::KEEP_ALIVE)),
             tls: Tls::default(),
         }
+    }
+}
+
+impl Default for ProxyInFront {
+    fn default() -> Self {
+        Self { enabled: false, admin: SocketAddr::from(([127, 0, 0, 1], 8082)) }
     }
 }
 

@@ -6,18 +6,20 @@ mod ops;
 mod public;
 mod tls;
 
-use std::net::TcpListener;
+use std::{net::TcpListener, path::PathBuf};
 
 use actix_web::dev::{Server, ServerHandle};
 use anyhow::{Context, Result};
 
 pub use internal::{Inside, internal};
-pub use public::{Outside, public};
+pub use public::{Outside, Public, public};
 
 /// A listener that serves, and the way to end it.
 pub struct Listening {
     /// Where.
     pub url: String,
+    /// Its socket file, where it is reached by one.
+    pub socket: Option<PathBuf>,
     /// Ends it.
     pub handle: ServerHandle,
     /// Runs until it is ended.

@@ -43,11 +43,17 @@ async fn start(args: &ServerArgs, wanted: &[String]) -> Result<()> {
 
 /// Where to look, for whoever has started it. That nobody reads it is no reason not to serve.
 fn greet(settings: &Settings, modules: &str, ready: &Ready, began: Instant) -> Result<()> {
-    let Ready { public, internal, fresh_token } = ready;
+    let Ready { public, internal, steered, fresh_token } = ready;
     let database = if settings.database.url.is_some() { "PostgreSQL" } else { "SQLite" };
     say(format!("banyan serves {modules} on {public}"))?;
     say(format!("  API and its page   {public}/docs  ({public}/openapi.json)"))?;
     say(format!("  internal port      {internal}  (/metrics, /health/ready)"))?;
+    if let Some(steered) = steered {
+        say(format!(
+            "  proxy              {steered}  (strangler-proxy routes --config {}/proxy.toml)",
+            settings.data
+        ))?;
+    }
     say(format!("  data               {} ({database})", settings.data))?;
     if let Some(token) = fresh_token {
         say(format!("  operator token     {token}"))?;

@@ -1,6 +1,6 @@
 //! The public listener: the routes of every module, their document, and health.
 
-use std::{net::TcpListener, sync::Arc};
+use std::{net::TcpListener, path::PathBuf, sync::Arc};
 
 use actix_web::{App, HttpServer, middleware::from_fn, web::Data};
 use anyhow::Result;
@@ -25,6 +25,14 @@ pub struct Outside {
     pub metrics: Metrics,
 }
 
+/// Where the public comes in.
+pub enum Public {
+    /// By a port that is taken already.
+    Port(TcpListener),
+    /// By a socket file, behind the proxy.
+    Socket(PathBuf),
+}
+
 struct Counted(HttpMetrics);
 
 impl Observer for Counted {
@@ -34,14 +42,13 @@ impl Observer for Counted {
     }
 }
 
-/// Serves the public on a listener that is bound already.
-pub fn public(settings: &Settings, listener: TcpListener, outside: Outside) -> Result<Listening> {
+/// Serves the public.
+pub fn public(settings: &Settings, place: Public, outside: Outside) -> Result<Listening> {
     let Outside { table, operator, health, metrics } = outside;
     let observer: Arc<dyn Observer> = Arc::new(Counted(HttpMetrics::new(&metrics)));
     let (operator, observer) = (Data::new(operator), Data::from(observer));
     let (health, call_time) =
         (Data::new(health), Data::new(CallTime(settings.http.call_time.get())));
-    let address = listener.local_addr()?;
     let mut server = HttpServer::new(move || {
         App::new()
             .wrap(from_fn(http_api::observe))
@@ -62,12 +69,24 @@ pub fn public(settings: &Settings, listener: TcpListener, outside: Outside) -> R
     if settings.http.workers > 0 {
         server = server.workers(settings.http.workers);
     }
-    let (scheme, server) = match (&settings.http.tls.certificate, &settings.http.tls.key) {
-        (Some(certificate), Some(key)) => {
-            ("https", server.listen_openssl(listener, tls::acceptor(certificate, key)?)?)
+    let (url, socket, server) = match place {
+        Public::Socket(path) => {
+            (format!("unix:{}", path.display()), Some(path.clone()), server.bind_uds(path)?)
         }
-        (None, _) | (_, None) => ("http", server.listen(listener)?),
+        Public::Port(listener) => {
+            let address = listener.local_addr()?;
+            match (&settings.http.tls.certificate, &settings.http.tls.key) {
+                (Some(certificate), Some(key)) => {
+                    let server =
+                        server.listen_openssl(listener, tls::acceptor(certificate, key)?)?;
+                    (format!("https://{address}"), None, server)
+                }
+                (None, _) | (_, None) => {
+                    (format!("http://{address}"), None, server.listen(listener)?)
+                }
+            }
+        }
     };
     let server = server.run();
-    Ok(Listening { url: format!("{scheme}://{address}"), handle: server.handle(), server })
+    Ok(Listening { url, socket, handle: server.handle(), server })
 }

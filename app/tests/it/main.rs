@@ -15,6 +15,7 @@ mod carved;
 mod commands;
 mod faults;
 mod feeds;
+mod fronted;
 mod history;
 mod letters;
 mod replayed;

@@ -1,0 +1,48 @@
+//! The proxy in front of the shop, in the same process.
+
+use serde_json::json;
+
+use crate::server::{Client, Database, Home, until};
+
+#[tokio::test]
+async fn the_proxy_in_front_serves_steers_and_survives_a_kill() {
+    let mut home = Home::new(Database::Sqlite).unwrap();
+    home.set("BANYAN_PROXY_ENABLED", "true");
+    home.set("BANYAN_PROXY_ADMIN", "127.0.0.1:0");
+    let server = home.up();
+    let operator = server.operator();
+    let product = json!({ "title": "Cup", "variants": [{ "sku": "CUP", "price": { "amount": "1.00", "currency": "GBP" } }] });
+    let made = operator.post("/v1/products", "k1", product).await;
+    assert!(made.status == 201 || made.status == 400, "the shop answers: {}", made.status);
+    assert_eq!(operator.get("/v1/products").await.status, 200);
+    assert_eq!(Client::new(&server.public, "").get("/v1/nothing").await.status, 404);
+
+    // A toggle is an edit of the file; this one sends a module's reads to a new side that is not there.
+    let file = home.data().join("proxy.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let gone = text.replacen(
+        "name = \"catalog.products.read\"",
+        "name = \"catalog.products.read\"\nto = \"http://127.0.0.1:9\"\nstage = \"live\"\nfallback = \"none\"",
+        1,
+    );
+    assert_ne!(gone, text);
+    std::fs::write(&file, gone).unwrap();
+    until("the toggle", async || {
+        let status = operator.get("/v1/products").await.status;
+        (status == 502 || status == 503).then_some(())
+    })
+    .await;
+    assert_eq!(operator.get("/v1/orders").await.status, 200, "other routes stay");
+
+    // A kill leaves the socket behind; the file is still the operator's.
+    server.kill();
+    let server = home.up();
+    let operator = server.operator();
+    assert!(operator.get("/v1/products").await.status >= 502, "the toggle outlives the process");
+    std::fs::write(&file, text).unwrap();
+    until("the way back", async || {
+        (operator.get("/v1/products").await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(server.stop(), Some(0));
+}
