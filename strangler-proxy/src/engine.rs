@@ -4,6 +4,7 @@
 //! request), [`forward`] and [`exchange`] (an upstream asked), [`transfer`] (one direction of a body).
 
 mod accept;
+mod admit;
 mod answer;
 mod buffers;
 mod client;
@@ -28,4 +29,7 @@ mod tunnel;
 mod view;
 mod worker;
 
+pub use endpoint::Address;
 pub use handle::{Handle, Proxy, StartError};
+pub(crate) use resolve::Resolved;
+pub(crate) use stream::Stream;

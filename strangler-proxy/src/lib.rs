@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod http1;
+mod resilience;
 pub mod route;
 pub mod seen;
 pub mod steer;

@@ -82,6 +82,7 @@ async fn serve(source: Source, loaded: Loaded) -> Result<()> {
     let health = health(&steering);
     let metrics = Metrics::new();
     metrics.collect(engine.cells());
+    metrics.collect(engine.guards());
     let admin = match place {
         None => None,
         Some(place) => {

@@ -84,6 +84,7 @@ fn print(before: &Status, now: &Status, took: Duration) -> Result<()> {
         "new p99",
         "wait",
         "copies =/≠",
+        "guards",
     ];
     let mut shown = table(&columns);
     let nothing = RouteFigures::default();
@@ -95,7 +96,13 @@ fn print(before: &Status, now: &Status, took: Duration) -> Result<()> {
             (of(before).unwrap_or_default(), of(now).unwrap_or_else(|| nothing.clone()));
         shown.add_row(row(route, &old, &new, took));
     }
-    say(shown)
+    say(shown)?;
+    for upstream in &figures.upstreams {
+        for (endpoint, _) in upstream.endpoints.iter().filter(|(_, in_use)| !in_use) {
+            say(format!("OUT OF USE: {endpoint} of {}", upstream.upstream))?;
+        }
+    }
+    Ok(())
 }
 
 fn row(
@@ -112,7 +119,25 @@ fn row(
         (0, 0) => String::new(),
         (agreed, differed) => format!("{agreed}/{differed}"),
     });
+    cells.push(guards(now));
     cells
+}
+
+/// What has been done to keep failures apart, as far as there is anything to tell.
+fn guards(now: &RouteFigures) -> String {
+    let mut told = Vec::new();
+    for (side, name) in [(&now.old, "old"), (&now.new, "new")] {
+        if side.open {
+            told.push(format!("{name} OPEN"));
+        }
+        if side.retried > 0 {
+            told.push(format!("{name} retried {}", side.retried));
+        }
+    }
+    let counts = [("fell back", now.fallbacks), ("limited", now.limited), ("no room", now.crowded)];
+    let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+    told.extend(counts.map(|(name, count)| format!("{name} {count}")));
+    told.join(", ")
 }
 
 fn side(before: &SideFigures, now: &SideFigures, took: Duration) -> [String; 4] {

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::fault::Fault;
+use crate::config::Answer;
 
 /// What the writing of an answer must know of its request.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +52,33 @@ pub fn problem(out: &mut Vec<u8>, fault: Fault, about: About<'_>) {
     end(out, &body, about);
 }
 
+/// The field that marks an answer which is not the new side's: `monolith` or `answer`.
+pub const FALLBACK_FIELD: &str = "X-Strangler-Fallback";
+
+/// Appends the answer that a route has for the time while its new side is down.
+pub fn fixed(out: &mut Vec<u8>, answer: &Answer, about: About<'_>) {
+    let (status, text) = (answer.status, answer.body.as_bytes());
+    head(out, status);
+    put(out, format_args!("{FALLBACK_FIELD}: answer\r\nCache-Control: no-store\r\n"));
+    // RFC 9110, section 8.6 and 15.3.5: these have no body and say no length of one.
+    if matches!(status, 204 | 304) {
+        return end(out, &[], about);
+    }
+    put(
+        out,
+        format_args!("Content-Type: {}\r\nContent-Length: {}\r\n", answer.content_type, text.len()),
+    );
+    end(out, text, about);
+}
+
+/// Marks the answer whose whole head has just been appended as the monolith's.
+pub fn mark_fallback(out: &mut Vec<u8>) {
+    if out.ends_with(b"\r\n\r\n") {
+        out.truncate(out.len() - 2);
+        put(out, format_args!("{FALLBACK_FIELD}: monolith\r\n\r\n"));
+    }
+}
+
 /// Appends an answer that sends the client elsewhere.
 pub fn redirect(out: &mut Vec<u8>, status: u16, to: &[u8], about: About<'_>) {
     head(out, status);
@@ -89,6 +117,7 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 /// The words of the statuses that the proxy itself uses.
 fn reason(status: u16) -> &'static str {
     match status {
+        200 => "OK",
         204 => "No Content",
         301 => "Moved Permanently",
         302 => "Found",
@@ -101,6 +130,7 @@ fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         502 => "Bad Gateway",
@@ -115,8 +145,31 @@ fn reason(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{About, problem};
-    use crate::{engine::fault::Fault, http1::Cause};
+    use super::{About, fixed, mark_fallback, problem};
+    use crate::{config::Answer, engine::fault::Fault, http1::Cause};
+
+    #[test]
+    fn a_fallback_is_marked() {
+        let about = About { pseudonym: "edge", trace: "t1", is_head: false, closes: false };
+        let mut answer =
+            Answer { status: 200, content_type: "text/plain".into(), body: "later".into() };
+        let mut out = Vec::new();
+        fixed(&mut out, &answer, about);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\nX-Strangler-Fallback: answer\r\n"), "{text}");
+        assert!(
+            text.contains("\r\nContent-Length: 5\r\n") && text.ends_with("\r\n\r\nlater"),
+            "{text}"
+        );
+        answer.status = 204;
+        let mut out = Vec::new();
+        fixed(&mut out, &answer, about);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.ends_with("\r\n\r\n") && !text.contains("Content-Length"), "{text}");
+        let mut out = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n".to_vec();
+        mark_fallback(&mut out);
+        assert_eq!(out, b"HTTP/1.1 200 OK\r\nA: b\r\nX-Strangler-Fallback: monolith\r\n\r\n");
+    }
 
     #[test]
     fn a_problem_says_status_cause_and_trace() {

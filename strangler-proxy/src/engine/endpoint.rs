@@ -1,17 +1,14 @@
 //! The endpoints of the upstreams as one worker sees them: each with its pool of idle connections.
 
 use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    fmt, io,
-    net::SocketAddr,
-    path::PathBuf,
+    cell::RefCell, collections::HashMap, fmt, io, net::SocketAddr, ops::Deref, path::PathBuf,
     rc::Rc,
 };
 
 use tokio::net::{TcpStream, UnixStream};
 
 use super::{pool::Pool, stream::Stream};
+use crate::resilience::balance::Load;
 
 /// Where a connection goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +17,20 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
+}
+
+impl Address {
+    /// A new connection.
+    pub(crate) async fn connect(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+            Self::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        }
+    }
 }
 
 impl fmt::Display for Address {
@@ -40,26 +51,45 @@ pub struct Endpoint {
     pub label: Box<str>,
     /// Its idle connections.
     pub pool: Pool,
-    /// Requests under way.
-    pub busy: Cell<u32>,
+    /// Requests under way and how fast it answers.
+    pub load: Load,
 }
 
 impl Endpoint {
     fn new(address: Address) -> Rc<Self> {
         let label = address.to_string().into();
-        Rc::new(Self { address, label, pool: Pool::default(), busy: Cell::new(0) })
+        Rc::new(Self { address, label, pool: Pool::default(), load: Load::default() })
     }
 
     /// A new connection.
     pub async fn connect(&self) -> io::Result<Stream> {
-        match &self.address {
-            Address::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
-            }
-            Address::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
-        }
+        self.address.connect().await
+    }
+}
+
+/// A request under way at an endpoint, on a connection of its own. Over when dropped.
+#[derive(Debug)]
+pub struct Busy(Rc<Endpoint>);
+
+impl Busy {
+    /// One more.
+    pub fn at(endpoint: &Rc<Endpoint>) -> Self {
+        endpoint.load.begin();
+        Self(Rc::clone(endpoint))
+    }
+}
+
+impl Deref for Busy {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.load.end();
     }
 }
 

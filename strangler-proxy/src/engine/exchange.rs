@@ -6,12 +6,13 @@
 use std::{
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
+    answer,
     client::Client,
-    endpoint::Endpoint,
+    endpoint::Busy,
     fault::Fault,
     kit::Kit,
     limits::{HALF_CLOSED, INFORMATIONAL_MAX},
@@ -21,9 +22,13 @@ use super::{
     transfer::{Encode, Stopped, Transfer},
     view::View,
 };
-use crate::http1::{
-    BodyReader, Cause, Framing, Parsed, RequestFacts, Upgrade, Version,
-    write::{self, Delivery, ResponseOut},
+use crate::{
+    http1::{
+        BodyReader, Cause, Framing, Known, Parsed, RequestFacts, Upgrade, Version,
+        write::{self, Delivery, ResponseOut},
+    },
+    route::Why,
+    seen::clock,
 };
 
 /// One try of a request on one connection.
@@ -31,7 +36,7 @@ pub struct Exchange {
     /// The connection to the upstream.
     pub upstream: Stream,
     /// Whose it is.
-    pub endpoint: Rc<Endpoint>,
+    pub endpoint: Busy,
     /// What came from the upstream; taken when the first bytes are there.
     pub buffer: Vec<u8>,
     view: Rc<View>,
@@ -48,8 +53,21 @@ pub struct Exchange {
     reusable: bool,
     /// Did the connection come from the pool? Then the upstream may have closed it before it saw the request.
     reused: bool,
-    total: Tick,
+    terms: Terms,
+    /// How long the upstream asks to wait before the next try.
+    retry_after: Duration,
     is_set: bool,
+}
+
+/// What is agreed for one try.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// When the whole request must be over.
+    pub total: Tick,
+    /// When it began, where that is to be measured.
+    pub begun: Option<Instant>,
+    /// May an answer be given up for another try?
+    pub again: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,24 +111,46 @@ pub struct Failed {
     pub fault: Fault,
     /// The status of the answer that the client has got a part of.
     pub begun: Option<u16>,
-    /// May it be sent once more, because the connection was an old one that died before it carried a byte of an answer?
-    pub repeatable: bool,
+    /// Was the connection an old one that died before it carried a byte of an answer? Then it is nobody's fault, and the
+    /// request may be sent once more.
+    pub was_stale: bool,
+    /// May it be sent once more?
+    pub resend: Resend,
+    /// How long the upstream asks to wait before that.
+    pub retry_after: Duration,
+}
+
+/// May a request be sent once more?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resend {
+    /// It has not been sent.
+    Unsent,
+    /// It may have been done: only where doing it twice is as good as once.
+    Sent,
+    /// It cannot be: a part of the answer has gone out, or not all of the request is there any more.
+    Never,
+}
+
+impl Failed {
+    /// Nothing was sent.
+    pub fn unsent(fault: Fault) -> Self {
+        let retry_after = Duration::ZERO;
+        Self { fault, begun: None, was_stale: false, resend: Resend::Unsent, retry_after }
+    }
 }
 
 impl Exchange {
     /// The head is staged in `kit.to_upstream`; a body begins behind the head in the input.
     pub fn new(
-        (upstream, endpoint, reused): (Stream, Rc<Endpoint>, bool),
+        (upstream, endpoint, reused): (Stream, Busy, bool),
         kit: &Kit,
         view: &Rc<View>,
         asked: &Asked,
-        framing: Framing,
+        (framing, terms): (Framing, Terms),
     ) -> Result<Self, Cause> {
         let route = view.snapshot.route(asked.decision.route);
         let body = BodyReader::new(kit.request.framing(), route.limits.body.unwrap_or(u64::MAX))?;
         let encode = if framing == Framing::Chunked { Encode::Chunked } else { Encode::Raw };
-        let now = Tick::default();
-        let total = route.timeouts.total.map_or(Tick::NEVER, |total| now.after(total));
         Ok(Self {
             upstream,
             endpoint,
@@ -126,15 +166,10 @@ impl Exchange {
             keep_alive: false,
             reusable: false,
             reused,
-            total,
+            terms,
+            retry_after: Duration::ZERO,
             is_set: false,
         })
-    }
-
-    /// Counts the whole time from here.
-    pub fn until(mut self, total: Tick) -> Self {
-        self.total = total;
-        self
     }
 
     /// Goes on in both directions. Ready when the answer is over.
@@ -270,6 +305,10 @@ impl Exchange {
         asked: &Asked,
         head_len: usize,
     ) -> Result<(), Fault> {
+        if let Some(begun) = self.terms.begun {
+            self.endpoint.load.took(begun.elapsed(), client.worker.timers.now());
+        }
+        self.is_worth_another(client, kit, asked)?;
         let (head, version) = (&kit.response, kit.request.version());
         self.status = head.status();
         self.reply = if head.is_switching() { Reply::Switching } else { Reply::Body };
@@ -287,11 +326,42 @@ impl Exchange {
         self.reusable = head.keep_alive() && self.sending == Sending::Done;
         let encode = if out.delivery == Delivery::Chunked { Encode::Chunked } else { Encode::Raw };
         write::response(&mut kit.to_client, head, &self.buffer, &out);
+        if asked.decision.why == Why::FallenBack {
+            answer::mark_fallback(&mut kit.to_client);
+        }
         let framing = head.framing();
         let body = BodyReader::new(framing, u64::MAX).map_err(Fault::BadResponse)?;
         self.download = Transfer::new(body, encode, head_len).go_on_from(&self.download);
         self.download.forget_head();
         Ok(())
+    }
+
+    /// Gives this answer up where the route says that such a one is tried again, and there is time for it.
+    fn is_worth_another(&mut self, client: &Client, kit: &Kit, asked: &Asked) -> Result<(), Fault> {
+        let status = kit.response.status();
+        let retries = &self.view.snapshot.route(asked.decision.route).retries;
+        let is_asked_for = match status {
+            502 => retries.on_502,
+            503 => retries.on_503,
+            504 => retries.on_504,
+            _ => false,
+        };
+        let is_safe = self.informational == 0 && self.upload.is_replayable();
+        if !(self.terms.again && is_asked_for && is_safe) {
+            return Ok(());
+        }
+        let wish = kit.response.value(&self.buffer, Known::RetryAfter);
+        let wait = wish.map_or(Some(Duration::ZERO), clock::retry_after);
+        // Longer than is waited here: the client is told instead.
+        let Some(wait) = wait.filter(|wait| *wait <= retries.backoff_longest) else {
+            return Ok(());
+        };
+        let longest = wait.max(retries.backoff_longest);
+        if client.worker.timers.now().after(longest) >= self.terms.total {
+            return Ok(());
+        }
+        self.retry_after = wait;
+        Err(Fault::Busy(status))
     }
 
     fn poll_body(
@@ -317,19 +387,19 @@ impl Exchange {
         if moved || !self.is_set {
             self.is_set = true;
             let (wait, _) = self.waits(asked);
-            client.slot.set(timers.now().after(wait).min(self.total));
+            client.slot.set(timers.now().after(wait).min(self.terms.total));
         }
         if client.has_ended
             && self.reply == Reply::Head
-            && self.total > timers.now().after(HALF_CLOSED)
+            && self.terms.total > timers.now().after(HALF_CLOSED)
         {
-            self.total = timers.now().after(HALF_CLOSED);
-            client.slot.set(self.total);
+            self.terms.total = timers.now().after(HALF_CLOSED);
+            client.slot.set(self.terms.total);
         }
         if !client.slot.passed() {
             return Poll::Pending;
         }
-        if timers.now() >= self.total {
+        if timers.now() >= self.terms.total {
             let fault = if client.has_ended { Fault::ClientGone } else { Fault::TotalTimeout };
             return Poll::Ready(Err(fault));
         }
@@ -375,14 +445,24 @@ impl Exchange {
     pub fn fail(mut self, client: &Client, kit: &Kit, fault: Fault) -> Failed {
         let begun = (self.reply != Reply::Head && self.download.sent > 0).then_some(self.status);
         let unheard = self.buffer.is_empty() && self.informational == 0;
-        let harmless = kit.request.method().is_idempotent() || self.upload.sent == 0;
-        let repeatable = fault == Fault::ClosedEarly
-            && self.reused
-            && unheard
-            && harmless
-            && self.upload.is_replayable();
+        let resend = match (self.upload.is_replayable(), self.upload.sent) {
+            (false, _) => Resend::Never,
+            // What has gone out cannot be taken back, an informational answer neither.
+            (true, _) if begun.is_some() || self.informational > 0 => Resend::Never,
+            (true, 0) => Resend::Unsent,
+            (true, _) => Resend::Sent,
+        };
+        let harmless = match resend {
+            Resend::Unsent => true,
+            Resend::Sent => kit.request.method().is_idempotent(),
+            Resend::Never => false,
+        };
+        let was_stale = fault == Fault::ClosedEarly && self.reused && unheard && harmless;
+        if let Some(begun) = self.terms.begun.filter(|_| !was_stale && fault.is_upstreams()) {
+            self.endpoint.load.failed(begun.elapsed(), client.worker.timers.now());
+        }
         client.worker.bodies.put(std::mem::take(&mut self.buffer));
-        Failed { fault, begun, repeatable }
+        Failed { fault, begun, was_stale, resend, retry_after: self.retry_after }
     }
 
     /// How long nothing may move once the connection speaks another protocol.

@@ -23,6 +23,20 @@ pub enum Fault {
     Draining,
     /// The upstream has no endpoint, or none that has an address.
     NoEndpoint,
+    /// Every endpoint has as many connections as it may.
+    EndpointsFull,
+    /// The side has failed too often and is left alone, for about so many seconds.
+    BreakerOpen(u32),
+    /// The client asks too often; it may ask again after so many seconds.
+    RateLimited(u32),
+    /// The proxy has too much to do, and the route's priority is low.
+    Shed,
+    /// As many requests of the route as may be are under way and waiting.
+    QueueFull,
+    /// No place became free in time.
+    QueueTimeout,
+    /// The upstream has answered with this status, and the request is to be tried again.
+    Busy(u16),
     /// Nothing listens there.
     ConnectRefused,
     /// No connection, for another reason.
@@ -51,12 +65,19 @@ impl Fault {
         match self {
             Self::Refused(cause) => cause.status(),
             Self::SlowHead | Self::SlowBody => 408,
+            Self::RateLimited(_) => 429,
+            Self::Busy(status) => status,
             Self::TooManyConnections
             | Self::NoDescriptor
             | Self::ParkFull
             | Self::ParkTimeout
             | Self::Draining
-            | Self::NoEndpoint => 503,
+            | Self::NoEndpoint
+            | Self::EndpointsFull
+            | Self::BreakerOpen(_)
+            | Self::Shed
+            | Self::QueueFull
+            | Self::QueueTimeout => 503,
             Self::ConnectRefused
             | Self::ConnectFailed
             | Self::ClosedEarly
@@ -82,6 +103,13 @@ impl Fault {
             Self::ParkTimeout => "parked-too-long",
             Self::Draining => "draining",
             Self::NoEndpoint => "no-endpoint",
+            Self::EndpointsFull => "endpoints-full",
+            Self::BreakerOpen(_) => "breaker-open",
+            Self::RateLimited(_) => "rate-limited",
+            Self::Shed => "shed",
+            Self::QueueFull => "queue-full",
+            Self::QueueTimeout => "queued-too-long",
+            Self::Busy(_) => "upstream-busy",
             Self::ConnectRefused => "connection-refused",
             Self::ConnectFailed => "connection-failed",
             Self::ConnectTimeout => "connection-timeout",
@@ -101,10 +129,18 @@ impl Fault {
             Self::Refused(_) | Self::SlowHead | Self::SlowBody | Self::ClientGone => {
                 "http_request_error"
             }
-            Self::TooManyConnections => "connection_limit_reached",
+            Self::TooManyConnections | Self::EndpointsFull => "connection_limit_reached",
             Self::NoDescriptor => "proxy_internal_error",
-            Self::ParkFull | Self::ParkTimeout | Self::Draining => "proxy_internal_response",
-            Self::NoEndpoint | Self::ConnectFailed => "destination_unavailable",
+            Self::ParkFull
+            | Self::ParkTimeout
+            | Self::Draining
+            | Self::RateLimited(_)
+            | Self::Shed
+            | Self::QueueFull
+            | Self::QueueTimeout => "proxy_internal_response",
+            Self::NoEndpoint | Self::ConnectFailed | Self::BreakerOpen(_) | Self::Busy(_) => {
+                "destination_unavailable"
+            }
             Self::ConnectRefused => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
             Self::FirstByteTimeout | Self::TotalTimeout => "http_response_timeout",
@@ -127,6 +163,15 @@ impl Fault {
             Self::ParkTimeout => "requests of this kind were held for too long",
             Self::Draining => "the proxy is being stopped",
             Self::NoEndpoint => "the upstream has no endpoint",
+            Self::EndpointsFull => "every endpoint has as many connections as it may have",
+            Self::BreakerOpen(_) => {
+                "the upstream has failed too often and is left alone for a while"
+            }
+            Self::RateLimited(_) => "too many requests in this time",
+            Self::Shed => "the proxy has too much to do, and requests of this kind wait",
+            Self::QueueFull => "too many requests of this kind are under way and no more can wait",
+            Self::QueueTimeout => "too many requests of this kind were under way for too long",
+            Self::Busy(_) => "the upstream is not able to answer",
             Self::ConnectRefused => "the upstream refused the connection",
             Self::ConnectFailed => "the upstream cannot be reached",
             Self::ConnectTimeout => "the upstream did not take the connection in time",
@@ -152,7 +197,8 @@ impl Fault {
             | Self::TotalTimeout
             | Self::ClosedEarly
             | Self::BadResponse(_)
-            | Self::CutShort => true,
+            | Self::CutShort
+            | Self::Busy(_) => true,
             Self::Refused(_)
             | Self::SlowHead
             | Self::SlowBody
@@ -161,15 +207,26 @@ impl Fault {
             | Self::ParkFull
             | Self::ParkTimeout
             | Self::Draining
+            | Self::EndpointsFull
+            | Self::BreakerOpen(_)
+            | Self::RateLimited(_)
+            | Self::Shed
+            | Self::QueueFull
+            | Self::QueueTimeout
             | Self::ClientGone => false,
         }
     }
 
+    /// Does it say that the side is down, so that a fallback is asked instead?
+    pub fn is_side_down(self) -> bool {
+        self.is_upstreams() || matches!(self, Self::BreakerOpen(_) | Self::EndpointsFull)
+    }
+
     /// Seconds after which trying again makes sense, where it does.
     pub fn retry_after(self) -> Option<u32> {
-        match self.status() {
-            503 => Some(1),
-            _ => None,
+        match self {
+            Self::BreakerOpen(seconds) | Self::RateLimited(seconds) => Some(seconds),
+            other => (other.status() == 503).then_some(1),
         }
     }
 }

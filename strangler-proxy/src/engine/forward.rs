@@ -1,87 +1,215 @@
 //! Asking an upstream: an endpoint, a connection, the request as the upstream gets it, and a second try where that is safe.
 
-use std::{future::poll_fn, io, pin::pin, rc::Rc, task::Poll};
+use std::{
+    future::poll_fn,
+    io,
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use super::{
     client::Client,
-    endpoint::Endpoint,
-    exchange::{End, Exchange, Failed},
+    endpoint::{Busy, Endpoint},
+    exchange::{End, Exchange, Failed, Resend, Terms},
     fault::Fault,
     kit::Kit,
     listen::is_exhaustion,
     request::{Asked, with_facts},
     stream::Stream,
     timers::Tick,
-    view::View,
+    view::{Known, UpstreamView, View},
 };
 use crate::{
+    config::Route,
     http1::{
         Framing,
         write::{self, Announce, Forwarding, RequestOut, Scheme},
     },
+    resilience::{balance::NoChoice, breaker::Opened, budget::pause, moment::seconds},
     route::Side,
 };
 
-/// Sends the request to the upstream that was decided on and its answer to the client.
+/// Sends the request to the upstream that was decided on and its answer to the client, if the breaker lets it.
 pub async fn ask(
     client: &mut Client,
     kit: &mut Kit,
     asked: &mut Asked,
     view: &Rc<View>,
 ) -> Result<End, Failed> {
-    let plain = |fault| Failed { fault, begun: None, repeatable: false };
-    let timeouts = view.snapshot.route(asked.decision.route).timeouts;
+    let fuse = view.route(asked.decision.route).fuse(asked.decision.side);
+    let pass = fuse
+        .enter(client.worker.timers.now())
+        .map_err(|Opened(wait)| Failed::unsent(Fault::BreakerOpen(seconds(wait))))?;
+    let ended = tries(client, kit, asked, view).await;
     let now = client.worker.timers.now();
-    let total = timeouts.total.map_or(Tick::NEVER, |total| now.after(total));
-    let upstream = view.upstream(asked.decision.upstream).ok_or(plain(Fault::NoEndpoint))?;
-    let mut tries_left = 1 + view.snapshot.route(asked.decision.route).retries.tries;
-    let mut fresh = false;
+    match &ended {
+        Ok(End::Answered { status, .. }) if is_failure(*status) => {
+            open(fuse.failed(pass, now), asked, view);
+        }
+        Ok(_) => fuse.succeeded(pass, now),
+        Err(failed) if failed.fault.is_upstreams() => open(fuse.failed(pass, now), asked, view),
+        // Says nothing of the side.
+        Err(_) => drop(pass),
+    }
+    ended
+}
+
+/// An answer that says that the side cannot answer. 500 is none: that is the answer of a side that lives.
+fn is_failure(status: u16) -> bool {
+    matches!(status, 502..=504)
+}
+
+#[cold]
+fn open(opened: bool, asked: &Asked, view: &View) {
+    if opened {
+        tracing::warn!(
+            route = &*view.snapshot.route(asked.decision.route).name,
+            side = asked.decision.side.as_str(),
+            "failed too often and is left alone for a while"
+        );
+    }
+}
+
+/// One try after the other, as long as that is safe and within what retries may cost.
+async fn tries(
+    client: &mut Client,
+    kit: &mut Kit,
+    asked: &mut Asked,
+    view: &Rc<View>,
+) -> Result<End, Failed> {
+    let route = view.snapshot.route(asked.decision.route);
+    let own = view.route(asked.decision.route);
+    let upstream = view.upstream(asked.decision.upstream);
+    let upstream = upstream.ok_or_else(|| Failed::unsent(Fault::NoEndpoint))?;
+    let is_idempotent = kit.request.method().is_idempotent();
+    let now = client.worker.timers.now();
+    let total = route.timeouts.total.map_or(Tick::NEVER, |total| now.after(total));
+    own.budget.earn(&route.retries);
+    let (mut retry, mut not, mut fresh) = (0_u8, None, false);
     loop {
-        tries_left = tries_left.saturating_sub(1);
-        let endpoint = Rc::clone(upstream.choose().ok_or(plain(Fault::NoEndpoint))?);
-        asked.endpoint = Some(Rc::clone(&endpoint));
-        let (stream, reused) = match connection(client, kit, &endpoint, fresh, (view, asked)).await
-        {
-            Ok(found) => found,
-            // Nothing was sent, so another endpoint may have it, whatever it is.
-            Err(fault) if tries_left > 0 && upstream.len() > 1 && fault.is_upstreams() => continue,
-            Err(fault) => return Err(plain(fault)),
-        };
-        let framing = kit.request.framing();
-        kit.to_client.clear();
-        write_head(client, kit, asked, view, framing);
-        let connection = (stream, endpoint, reused);
-        let made = Exchange::new(connection, kit, view, asked, framing);
-        let mut exchange = made.map_err(|cause| plain(Fault::Refused(cause)))?.until(total);
-        let _busy = Busy::new(&exchange.endpoint);
-        let ended = poll_fn(|cx| exchange.poll(cx, client, kit, asked)).await;
-        match ended {
-            Ok(()) => return Ok(exchange.finish(client)),
-            Err(fault) => {
-                let failed = exchange.fail(client, kit, fault);
-                if !failed.repeatable {
-                    return Err(failed);
+        let chosen = upstream.choose(not, client.worker.timers.now());
+        let (at, known) = chosen.map_err(|none| {
+            Failed::unsent(match none {
+                NoChoice::Nobody => Fault::NoEndpoint,
+                NoChoice::AllFull => Fault::EndpointsFull,
+            })
+        })?;
+        asked.endpoint = Some(Rc::clone(&known.endpoint));
+        let again = is_idempotent && retry < route.retries.tries && own.budget.has(&route.retries);
+        let begun = upstream.wants_times().then(Instant::now);
+        let terms = Terms { total, begun, again };
+        let failed = match once(client, kit, asked, view, (&known.endpoint, fresh, terms)).await {
+            Ok(end) => {
+                match &end {
+                    End::Answered { status, .. } if is_failure(*status) => {
+                        blame(client, upstream, known);
+                    }
+                    End::Answered { .. } | End::Switched(_) => known.vitals.answered(),
                 }
+                return Ok(end);
+            }
+            Err(failed) if failed.was_stale => {
                 // The upstream had closed a connection that was idle. A new one does not have that fault, so this ends.
                 fresh = true;
+                continue;
             }
+            Err(failed) => failed,
+        };
+        if failed.fault.is_upstreams() {
+            blame(client, upstream, known);
         }
+        let is_safe = match failed.resend {
+            Resend::Unsent => true,
+            Resend::Sent => is_idempotent,
+            Resend::Never => false,
+        };
+        let wanted = is_safe && is_worth_it(failed.fault, route) && retry < route.retries.tries;
+        if !wanted || !own.budget.spend(&route.retries) {
+            return Err(failed);
+        }
+        let wait = pause(&route.retries, retry.into(), upstream.dice()).max(failed.retry_after);
+        paused(client, kit, wait, total).await.map_err(Failed::unsent)?;
+        own.side(asked.decision.side).retried.add(1);
+        (retry, not, fresh) = (retry + 1, Some(at), false);
     }
 }
 
-/// Counts a request under way at its endpoint.
-struct Busy(Rc<Endpoint>);
-
-impl Busy {
-    fn new(endpoint: &Rc<Endpoint>) -> Self {
-        endpoint.busy.set(endpoint.busy.get() + 1);
-        Self(Rc::clone(endpoint))
+/// Could another try end better?
+fn is_worth_it(fault: Fault, route: &Route) -> bool {
+    match fault {
+        Fault::ConnectRefused
+        | Fault::ConnectFailed
+        | Fault::ConnectTimeout
+        | Fault::ClosedEarly
+        | Fault::BadResponse(_)
+        | Fault::CutShort
+        | Fault::Busy(_) => true,
+        // Without a time for one try the whole time was meant, and it is over.
+        Fault::FirstByteTimeout => route.timeouts.per_try.is_some(),
+        _ => false,
     }
 }
 
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.busy.set(self.0.busy.get().saturating_sub(1));
+#[cold]
+fn blame(client: &Client, upstream: &UpstreamView, known: &Known) {
+    if upstream.failed(&known.vitals, client.worker.timers.now()) {
+        tracing::warn!(
+            endpoint = &*known.endpoint.label,
+            "an endpoint failed too often and gets no requests for a while"
+        );
+        client.worker.ejected();
+    }
+}
+
+/// Waits before the next try, while the client is there.
+async fn paused(
+    client: &mut Client,
+    kit: &mut Kit,
+    wait: Duration,
+    total: Tick,
+) -> Result<(), Fault> {
+    let until = client.worker.timers.now().after(wait);
+    client.slot.set(until.min(total));
+    poll_fn(|cx| {
+        client.poll_watch(cx, &mut kit.input)?;
+        match client.slot.passed() {
+            false if client.has_ended => Poll::Ready(Err(Fault::ClientGone)),
+            false => Poll::Pending,
+            true if until > total => Poll::Ready(Err(Fault::TotalTimeout)),
+            true => Poll::Ready(Ok(())),
+        }
+    })
+    .await
+}
+
+/// One try at one endpoint.
+async fn once(
+    client: &mut Client,
+    kit: &mut Kit,
+    asked: &Asked,
+    view: &Rc<View>,
+    (endpoint, fresh, terms): (&Rc<Endpoint>, bool, Terms),
+) -> Result<End, Failed> {
+    let busy = Busy::at(endpoint);
+    let connected = connection(client, kit, (endpoint, fresh, terms), (view, asked)).await;
+    let (stream, reused) = connected.map_err(|fault| {
+        if let Some(begun) = terms.begun.filter(|_| fault.is_upstreams()) {
+            endpoint.load.failed(begun.elapsed(), client.worker.timers.now());
+        }
+        Failed::unsent(fault)
+    })?;
+    let framing = kit.request.framing();
+    kit.to_client.clear();
+    // A try before this one may have left half a head behind.
+    kit.response.clear();
+    write_head(client, kit, asked, view, framing);
+    let made = Exchange::new((stream, busy, reused), kit, view, asked, (framing, terms));
+    let mut exchange = made.map_err(|cause| Failed::unsent(Fault::Refused(cause)))?;
+    match poll_fn(|cx| exchange.poll(cx, client, kit, asked)).await {
+        Ok(()) => Ok(exchange.finish(client)),
+        Err(fault) => Err(exchange.fail(client, kit, fault)),
     }
 }
 
@@ -89,8 +217,7 @@ impl Drop for Busy {
 async fn connection(
     client: &mut Client,
     kit: &mut Kit,
-    endpoint: &Rc<Endpoint>,
-    fresh: bool,
+    (endpoint, fresh, terms): (&Endpoint, bool, Terms),
     (view, asked): (&View, &Asked),
 ) -> Result<(Stream, bool), Fault> {
     if !fresh && let Some(stream) = endpoint.pool.take() {
@@ -101,7 +228,9 @@ async fn connection(
         }
     }
     let timeouts = &view.snapshot.route(asked.decision.route).timeouts;
-    client.slot.set_after(timeouts.connect);
+    let longest = timeouts.per_try.map_or(timeouts.connect, |one| one.min(timeouts.connect));
+    let until = client.worker.timers.now().after(longest);
+    client.slot.set(until.min(terms.total));
     let mut connecting = pin!(endpoint.connect());
     let stream = poll_fn(|cx| {
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
@@ -116,7 +245,9 @@ async fn connection(
         }
         client.poll_watch(cx, &mut kit.input)?;
         if client.slot.passed() {
-            return Poll::Ready(Err(Fault::ConnectTimeout));
+            let fault =
+                if until > terms.total { Fault::TotalTimeout } else { Fault::ConnectTimeout };
+            return Poll::Ready(Err(fault));
         }
         Poll::Pending
     })

@@ -10,10 +10,11 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
+use telemetry::prometheus_client::collector::Collector;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -25,6 +26,11 @@ use super::{
 };
 use crate::{
     config::ListenAddress,
+    resilience::{
+        Registry,
+        collect::Guards,
+        health::{Checked, Heartbeat},
+    },
     seen::{Cells, access::Writer, figures},
     steer::{Engine, Figures, Shared, UpstreamFigures},
 };
@@ -56,7 +62,7 @@ pub struct Handle {
     /// Taken by whoever waits for the end.
     rest: Mutex<Option<Rest>>,
     shared: Shared,
-    resolved: Arc<ArcSwap<Resolved>>,
+    guards: Guards,
     cells: Cells,
     lots: Lots,
     open: Arc<AtomicUsize>,
@@ -66,6 +72,7 @@ pub struct Handle {
 struct Rest {
     workers: Vec<JoinHandle<()>>,
     resolver: Resolver,
+    heartbeat: Heartbeat,
     log: Writer,
 }
 
@@ -94,6 +101,8 @@ impl Proxy {
             resolved: Arc::clone(&resolved),
             cells: Cells::default(),
             lots: Lots::default(),
+            registry: Registry::default(),
+            started: Instant::now(),
             open: Arc::default(),
             clients_max: listen::clients_max() / workers,
         };
@@ -107,12 +116,20 @@ impl Proxy {
         }
         let resolver = Resolver::start(shared.clone(), Arc::clone(&resolved));
         let resolver = resolver.map_err(StartError::Thread)?;
+        let Material { registry, started, .. } = material;
+        let checked = Checked {
+            shared: shared.clone(),
+            resolved: Arc::clone(&resolved),
+            registry: registry.clone(),
+            started,
+        };
+        let heartbeat = Heartbeat::start(checked).map_err(StartError::Thread)?;
         Ok(Handle {
             addresses,
             commands,
-            rest: Mutex::new(Some(Rest { workers: threads, resolver, log })),
+            rest: Mutex::new(Some(Rest { workers: threads, resolver, heartbeat, log })),
+            guards: Guards { shared: shared.clone(), resolved, registry, started },
             shared: shared.clone(),
-            resolved,
             cells: material.cells,
             lots: material.lots,
             open: material.open,
@@ -169,6 +186,11 @@ impl Handle {
         self.cells.clone()
     }
 
+    /// How breakers, endpoints and queues are: register it as the cells.
+    pub fn guards(&self) -> impl Collector + use<> {
+        self.guards.clone()
+    }
+
     /// Open connections of clients.
     pub fn connections(&self) -> usize {
         self.open.load(Ordering::Relaxed)
@@ -223,13 +245,14 @@ impl Handle {
     /// Blocks until the workers have ended, and everything is written to the access log.
     pub fn wait(&self) {
         let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Rest { workers, resolver, log }) = rest else { return };
+        let Some(Rest { workers, resolver, heartbeat, log }) = rest else { return };
         for worker in workers {
             if worker.join().is_err() {
                 tracing::error!("a worker had panicked");
             }
         }
         resolver.stop();
+        heartbeat.stop();
         log.finish();
     }
 
@@ -263,17 +286,13 @@ impl Engine for Handle {
             let mut found = routes.remove(&*route.name).unwrap_or_default();
             found.route = route.name.to_string();
             found.parked = u64::try_from(self.held(&route.name)).unwrap_or(u64::MAX);
+            (found.old.open, found.new.open) = self.guards.open(&route.name);
             found
         });
-        let resolved = self.resolved.load();
-        let upstreams = snapshot.upstreams.iter().map(|upstream| UpstreamFigures {
-            upstream: upstream.name.to_string(),
-            endpoints: upstream
-                .endpoints
-                .iter()
-                .flat_map(|endpoint| resolved.addresses(endpoint))
-                .map(|address| (address.to_string(), true))
-                .collect(),
+        let upstreams = self.guards.endpoints(&snapshot).into_iter();
+        let upstreams = upstreams.map(|(upstream, endpoints)| UpstreamFigures {
+            upstream: upstream.to_string(),
+            endpoints,
         });
         Figures {
             workers: self.commands.len(),
@@ -297,11 +316,7 @@ impl Engine for Handle {
         Self::drain(self);
     }
 
-    fn is_usable(&self, upstream: &str) -> bool {
-        let (snapshot, resolved) = (self.shared.load(), self.resolved.load());
-        let found = snapshot.upstreams.iter().find(|candidate| &*candidate.name == upstream);
-        found.is_some_and(|upstream| {
-            upstream.endpoints.iter().any(|endpoint| !resolved.addresses(endpoint).is_empty())
-        })
+    fn is_usable(&self, route: &str, upstream: &str) -> bool {
+        self.guards.is_usable(route, upstream)
     }
 }

@@ -43,7 +43,7 @@ pub const ACCEPT_BATCH: usize = 32;
 /// The queue of connections that nobody has accepted yet. The kernel cuts it to `net.core.somaxconn`.
 pub const BACKLOG: i32 = 4096;
 
-/// Idle connections that a worker keeps to one endpoint.
+/// Idle connections that a worker keeps to one endpoint until its configuration has said how many.
 pub const POOL_PER_ENDPOINT: usize = 512;
 
 /// Informational responses that are passed on for one request. No protocol needs more than a few.

@@ -5,7 +5,7 @@
 //! answer to the next request.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     task::{Context, Waker},
     time::Duration,
 };
@@ -13,9 +13,17 @@ use std::{
 use super::{limits::POOL_PER_ENDPOINT, stream::Stream, timers::Tick};
 
 /// Idle connections, the last one given back on top.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pool {
     idle: RefCell<Vec<Idle>>,
+    /// At most this many.
+    most: Cell<usize>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { idle: RefCell::default(), most: Cell::new(POOL_PER_ENDPOINT) }
+    }
 }
 
 #[derive(Debug)]
@@ -36,19 +44,31 @@ impl Pool {
         }
     }
 
+    /// Keeps none, until somebody wants some.
+    pub fn allow_none(&self) {
+        self.most.set(0);
+    }
+
+    /// Keeps at most so many, or more where another upstream with the same endpoint has said so.
+    pub fn allow(&self, most: u32) {
+        self.most.set(self.most.get().max(usize::try_from(most).unwrap_or(usize::MAX)));
+    }
+
     /// Keeps a connection for the next request.
     pub fn put(&self, stream: Stream, now: Tick) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < POOL_PER_ENDPOINT && is_quiet(&stream) {
+        if idle.len() < self.most.get() && is_quiet(&stream) {
             idle.push(Idle { stream, since: now });
         }
     }
 
     /// Closes what the other side has closed and what has been idle for longer than `longest`.
     pub fn sweep(&self, now: Tick, longest: Duration) {
-        self.idle
-            .borrow_mut()
-            .retain(|idle| idle.since.after(longest) > now && is_quiet(&idle.stream));
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|idle| idle.since.after(longest) > now && is_quiet(&idle.stream));
+        // The oldest lie at the front.
+        let surplus = idle.len().saturating_sub(self.most.get());
+        idle.drain(..surplus);
     }
 
     /// Closes all.

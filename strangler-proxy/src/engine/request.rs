@@ -1,31 +1,29 @@
 //! One request from its head to the end of its answer: decide, wait at the gate, ask a side, tell what happened.
 
 use std::{
-    future::poll_fn,
     net::IpAddr,
     rc::Rc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
 use super::{
+    admit::admit,
     answer::{self, About},
     client::Client,
     endpoint::Endpoint,
-    exchange::{End, Exchange, Failed},
+    exchange::{End, Exchange, Failed, Resend},
     fault::Fault,
     forward,
-    gate::{Inside, Room},
     kit::Kit,
     shadow::{self, Pair},
     tunnel,
-    view::View,
+    view::{UpstreamView, View},
 };
 use crate::{
-    config::Route,
-    http1::{Known, Method, RequestHead},
-    route::{Act, Decision, Facts, Headers, Side, decide},
-    seen::{Entry, SideCells, Trace},
+    config::{Answer, Fallback, Route},
+    http1::{Method, RequestHead},
+    route::{Act, Decision, Facts, Headers, Side, Why, decide::falls_back},
+    seen::{Entry, Trace},
 };
 
 /// What becomes of the connection after a request.
@@ -83,9 +81,9 @@ pub async fn serve(client: &mut Client, kit: &mut Box<Kit>, head_len: usize) -> 
     let started = Instant::now();
     client.worker.timers.seen(started);
     let (asked, view, outcome) = match admit(client, kit, head_len, started).await {
-        Ok((mut asked, view, inside)) => {
+        Ok((mut asked, view, admission)) => {
             let outcome = side(client, kit, &mut asked, &view).await;
-            drop(inside);
+            drop(admission);
             (asked, view, outcome)
         }
         Err((asked, view, fault)) => {
@@ -111,78 +109,6 @@ pub async fn serve(client: &mut Client, kit: &mut Box<Kit>, head_len: usize) -> 
     // What stands behind the request is the next one's.
     kit.input.drain(..outcome.consumed.min(kit.input.len()));
     outcome.next
-}
-
-type Admitted = (Asked, Rc<View>, Inside);
-
-/// Decides, and waits at the route's gate where that is closed. After a wait everything is decided anew: what was waited
-/// for is a change.
-async fn admit(
-    client: &mut Client,
-    kit: &mut Kit,
-    head_len: usize,
-    started: Instant,
-) -> Result<Admitted, (Asked, Rc<View>, Fault)> {
-    let mut deadline = None;
-    let traceparent = kit.request.value(&kit.input, Known::Traceparent);
-    let trace = Trace::of(traceparent, &client.worker.ids);
-    loop {
-        let view = client.worker.view();
-        let source = source(client, kit, &view);
-        let decision = decided(kit, &view, source);
-        let asked = Asked {
-            trace,
-            started,
-            decision,
-            client: source,
-            head_len,
-            endpoint: None,
-            pair: None,
-        };
-        if let Err(fault) = allowed(kit, &view, decision) {
-            return Err((asked, view, fault));
-        }
-        let route = view.route(decision.route);
-        if let Some(inside) = route.gate.enter() {
-            return Ok((asked, view, inside));
-        }
-        let parking = view.snapshot.route(decision.route).parking;
-        if deadline.is_none() {
-            route.cells.parked.add(1);
-            deadline = Some(client.worker.timers.now().after(parking.time));
-        }
-        let room = Room {
-            requests: usize::try_from(parking.requests).unwrap_or(usize::MAX),
-            bytes: usize::try_from(parking.bytes).unwrap_or(usize::MAX),
-        };
-        let Ok(waiting) = route.gate.wait(kit.input.len(), room) else {
-            return Err((asked, view, Fault::ParkFull));
-        };
-        let until = deadline.unwrap_or_default();
-        client.slot.set(until);
-        let waited = poll_fn(|cx| {
-            if let Err(gone) = client.poll_watch(cx, &mut kit.input) {
-                return Poll::Ready(Err(gone));
-            }
-            if waiting.called(cx.waker()) {
-                return Poll::Ready(Ok(()));
-            }
-            if client.has_ended {
-                return Poll::Ready(Err(Fault::ClientGone));
-            }
-            if client.worker.timers.now() >= until {
-                return Poll::Ready(Err(Fault::ParkTimeout));
-            }
-            if client.worker.draining.get() {
-                return Poll::Ready(Err(Fault::Draining));
-            }
-            Poll::Pending
-        })
-        .await;
-        if let Err(fault) = waited {
-            return Err((asked, view, fault));
-        }
-    }
 }
 
 struct Named<'a>(&'a RequestHead, &'a [u8]);
@@ -215,41 +141,6 @@ pub fn with_facts<T>(
     })
 }
 
-fn decided(kit: &Kit, view: &View, client: Option<IpAddr>) -> Decision {
-    with_facts(kit, client, |facts| decide(facts, &view.snapshot, view))
-}
-
-/// What the head alone could not show: loops, and what this route does not forgive.
-fn allowed(kit: &Kit, view: &View, decision: Decision) -> Result<(), Fault> {
-    let refused = |refusal: crate::http1::Refusal| Fault::Refused(refusal.cause);
-    let pseudonym = view.snapshot.client.pseudonym.as_bytes();
-    kit.request.check_loop(&kit.input, pseudonym).map_err(refused)?;
-    view.route(decision.route).leniency.check(kit.request.forgiven()).map_err(refused)
-}
-
-/// The address of the client: that of the peer, or what a trusted proxy says of its own peer, back to the first that is
-/// not trusted.
-fn source(client: &Client, kit: &Kit, view: &View) -> Option<IpAddr> {
-    let peer = client.peer?;
-    let trust = &view.snapshot.client;
-    if trust.trusted.is_empty() || !trust.trusts(peer) {
-        return Some(peer);
-    }
-    let mut source = peer;
-    let fields = kit.request.fields().values(&kit.input, b"x-forwarded-for");
-    let lines: Vec<&[u8]> = fields.collect();
-    let hops = lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
-    for hop in hops {
-        let text = std::str::from_utf8(hop.trim_ascii()).unwrap_or_default();
-        let Ok(address) = text.parse::<IpAddr>() else { break };
-        source = address.to_canonical();
-        if !trust.trusts(source) {
-            break;
-        }
-    }
-    Some(source)
-}
-
 /// Asks the side that was decided on, or answers in its place.
 async fn side(client: &mut Client, kit: &mut Kit, asked: &mut Asked, view: &Rc<View>) -> Outcome {
     if asked.decision.act == Act::Redirect {
@@ -261,7 +152,7 @@ async fn side(client: &mut Client, kit: &mut Kit, asked: &mut Asked, view: &Rc<V
     if let Some(upstream) = asked.decision.shadow {
         asked.pair = shadow::send(client, kit, asked, view, upstream);
     }
-    match forward::ask(client, kit, asked, view).await {
+    match asked_or_fallen_back(client, kit, asked, view).await {
         Ok(End::Answered { status, keep_alive, input_end }) => {
             let next = if keep_alive { Next::Again } else { Next::Close };
             Outcome::new(status, None, next, input_end)
@@ -272,8 +163,83 @@ async fn side(client: &mut Client, kit: &mut Kit, asked: &mut Asked, view: &Rc<V
         Err(Failed { fault, begun: Some(status), .. }) => {
             Outcome::new(status, Some(fault), Next::Abort, 0)
         }
-        Err(Failed { fault, begun: None, .. }) => own_answer(client, kit, asked, view, fault).await,
+        Err(Failed { fault, begun: None, .. }) => {
+            let route = view.snapshot.route(asked.decision.route);
+            match &route.fallback {
+                Fallback::Answer(answer)
+                    if asked.decision.side == Side::New && fault.is_side_down() =>
+                {
+                    fixed_answer(client, kit, asked, view, (answer, fault)).await
+                }
+                _ => own_answer(client, kit, asked, view, fault).await,
+            }
+        }
     }
+}
+
+/// Asks the side that was decided on, and the old one where the new one is down and the request may be sent there: it
+/// certainly has not been sent, or it changes nothing.
+async fn asked_or_fallen_back(
+    client: &mut Client,
+    kit: &mut Kit,
+    asked: &mut Asked,
+    view: &Rc<View>,
+) -> Result<End, Failed> {
+    let route = view.snapshot.route(asked.decision.route);
+    let is_new = asked.decision.side == Side::New;
+    if is_new && matches!(route.fallback, Fallback::Answer(_)) && is_down(view, asked) {
+        return Err(Failed::unsent(Fault::NoEndpoint));
+    }
+    let failed = match forward::ask(client, kit, asked, view).await {
+        Err(failed) if is_new && failed.fault.is_side_down() => failed,
+        ended => return ended,
+    };
+    let is_safe = match failed.resend {
+        Resend::Unsent => true,
+        Resend::Sent => kit.request.method().is_safe(),
+        Resend::Never => false,
+    };
+    if !is_safe || failed.begun.is_some() || !falls_back(route) {
+        return Err(failed);
+    }
+    view.route(asked.decision.route).cells.to.failed.add(1);
+    tracing::debug!(
+        cause = failed.fault.name(),
+        route = &*route.name,
+        trace = asked.trace.id(),
+        "the old side is asked instead"
+    );
+    (asked.decision.side, asked.decision.upstream) = (Side::Old, route.from);
+    asked.decision.why = Why::FallenBack;
+    forward::ask(client, kit, asked, view).await
+}
+
+/// Has no endpoint of the side that was decided on been in use?
+fn is_down(view: &View, asked: &Asked) -> bool {
+    !view.upstream(asked.decision.upstream).is_some_and(UpstreamView::is_usable)
+}
+
+/// The answer that the route has for the time while its new side is down.
+async fn fixed_answer(
+    client: &mut Client,
+    kit: &mut Kit,
+    asked: &Asked,
+    view: &View,
+    (answer, fault): (&Answer, Fault),
+) -> Outcome {
+    view.route(asked.decision.route).cells.fallbacks.add(1);
+    let keeps = may_keep(client, kit);
+    kit.to_client.clear();
+    let about = about(kit, asked, view, !keeps);
+    answer::fixed(&mut kit.to_client, answer, about);
+    let next = send(client, kit, keeps).await;
+    Outcome::new(answer.status, Some(fault), next, asked.head_len)
+}
+
+/// May the connection go on after an answer of the proxy's own? With its body unread nobody knows where the next request
+/// begins.
+fn may_keep(client: &Client, kit: &Kit) -> bool {
+    kit.request.keep_alive() && !kit.request.has_body() && !client.worker.draining.get()
 }
 
 /// The proxy's own answer to a request that is not forwarded, or was in vain.
@@ -288,12 +254,9 @@ async fn own_answer(
     if fault == Fault::ClientGone {
         return Outcome::new(status, Some(fault), Next::Gone, 0);
     }
-    let is_refused = matches!(fault, Fault::Refused(_));
-    // With its body unread nobody knows where the next request begins.
-    let keeps = !is_refused
-        && kit.request.keep_alive()
-        && !kit.request.has_body()
-        && !client.worker.draining.get();
+    // Where there is too much to do a connection less is a relief.
+    let ends = matches!(fault, Fault::Refused(_) | Fault::Shed);
+    let keeps = !ends && may_keep(client, kit);
     let about = about(kit, asked, view, !keeps);
     kit.to_client.clear();
     answer::problem(&mut kit.to_client, fault, about);
@@ -349,10 +312,10 @@ fn tell(client: &Client, kit: &Kit, asked: &Asked, view: &View, outcome: &Outcom
     let decision = &asked.decision;
     let cells = &view.route(decision.route).cells;
     let route = view.snapshot.route(decision.route);
-    let side: &SideCells = match decision.side {
-        Side::Old => &cells.from,
-        Side::New => &cells.to,
-    };
+    let side = view.route(decision.route).side(decision.side);
+    if decision.why == Why::FallenBack {
+        cells.fallbacks.add(1);
+    }
     match outcome.fault {
         None => side.answered(outcome.status, took),
         Some(fault) if fault.is_upstreams() => {
@@ -365,6 +328,12 @@ fn tell(client: &Client, kit: &Kit, asked: &Asked, view: &View, outcome: &Outcom
         }
         Some(fault) => {
             cells.refused.add(1);
+            match fault {
+                Fault::RateLimited(_) => cells.limited.add(1),
+                Fault::QueueFull | Fault::QueueTimeout => cells.crowded.add(1),
+                Fault::Shed => cells.shed.add(1),
+                _ => {}
+            }
             tracing::debug!(
                 cause = fault.name(),
                 route = &*route.name,

@@ -16,7 +16,7 @@ use tokio::task::spawn_local;
 
 use super::{
     client::Client,
-    endpoint::Endpoint,
+    endpoint::Busy,
     forward,
     kit::Kit,
     limits::{SHADOW_BODY_MAX, SHADOWS_MAX},
@@ -73,7 +73,9 @@ pub fn send(
     }
     let cells = &view.route(asked.decision.route).cells;
     let worker = &client.worker;
-    let endpoint = view.upstream(upstream).and_then(|upstream| upstream.choose());
+    let now = worker.timers.now();
+    let chosen = view.upstream(upstream).and_then(|upstream| upstream.choose(None, now).ok());
+    let endpoint = chosen.map(|(_, known)| &known.endpoint);
     let Some(endpoint) = endpoint.filter(|_| worker.shadows.get() < SHADOWS_MAX) else {
         cells.shadow_left_out.add(1);
         return None;
@@ -91,7 +93,7 @@ pub fn send(
     let copy = Copied {
         head: kit.to_upstream.clone(),
         facts: kit.request.facts(false),
-        endpoint: Rc::clone(endpoint),
+        endpoint: Busy::at(endpoint),
         time: timeouts.connect + timeouts.first_byte,
         limits: view.limits.clone(),
     };
@@ -111,7 +113,7 @@ pub fn send(
 struct Copied {
     head: Vec<u8>,
     facts: RequestFacts,
-    endpoint: Rc<Endpoint>,
+    endpoint: Busy,
     time: Duration,
     limits: Limits,
 }

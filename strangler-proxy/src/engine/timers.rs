@@ -10,19 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Milliseconds since the worker started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Tick(u64);
-
-impl Tick {
-    /// A deadline that is never reached.
-    pub const NEVER: Self = Self(u64::MAX);
-
-    /// So much later.
-    pub fn after(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
-    }
-}
+pub use crate::resilience::Tick;
 
 /// The slots of a worker.
 #[derive(Debug)]
@@ -50,11 +38,11 @@ pub struct Slot {
 }
 
 impl Timers {
-    /// With no slot, at time zero.
-    pub fn new() -> Rc<Self> {
+    /// With no slot. The time counts from `started`, for all workers the same.
+    pub fn new(started: Instant) -> Rc<Self> {
         Rc::new(Self {
-            started: Instant::now(),
-            now: Cell::new(Tick::default()),
+            started,
+            now: Cell::new(Tick::at(Instant::now(), started)),
             slots: RefCell::new(Slots::default()),
         })
     }
@@ -64,10 +52,14 @@ impl Timers {
         self.now.get()
     }
 
+    /// The time since the start at that reading of the clock.
+    pub fn since_start(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
     /// Takes over a reading of the clock that somebody had to make anyway.
     pub fn seen(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.started).as_millis();
-        self.now.set(Tick(u64::try_from(since).unwrap_or(u64::MAX)));
+        self.now.set(Tick::at(now, self.started));
     }
 
     /// Looks at the clock and wakes every task whose deadline has passed.
@@ -177,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_passed_deadline_wakes_its_task_once_and_no_other() {
-        let timers = Timers::new();
+        let timers = Timers::new(std::time::Instant::now());
         let (early, late) = (Arc::new(Count::default()), Arc::new(Count::default()));
         let (one, two) = (timers.slot(), timers.slot());
         one.listen(&Context::from_waker(&Waker::from(Arc::clone(&early))));
@@ -193,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_freed_slot_is_used_again_and_wakes_nobody() {
-        let timers = Timers::new();
+        let timers = Timers::new(std::time::Instant::now());
         let count = Arc::new(Count::default());
         let slot = timers.slot();
         slot.listen(&Context::from_waker(&Waker::from(Arc::clone(&count))));

@@ -1,18 +1,28 @@
 //! The configuration as one worker uses it: every name resolved to a place, so that a request looks nothing up by name.
 
-use std::{cell::Cell, collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use super::{
     endpoint::{Address, Endpoint, Endpoints},
     gate::{Gate, Lots},
     limits::TICK,
     resolve::Resolved,
+    timers::{Tick, Timers},
 };
 use crate::{
-    config::{Snapshot, Upstream},
+    config::{Outlier, Route, Snapshot, Upstream},
     http1::{Leniency, Limits},
-    route::{RouteId, Stage, State, UpstreamId},
-    seen::{Cells, RouteCells},
+    resilience::{
+        Registry, RouteGuards,
+        balance::{Candidate, Chooser, Dice, Load, NoChoice},
+        breaker::{Fuse, Shard},
+        budget::Budget,
+        bulkhead::Bulkhead,
+        fleet::{Fleet, Vitals},
+        rate::Limiter,
+    },
+    route::{RouteId, Side, Stage, State, UpstreamId},
+    seen::{Cells, RouteCells, SideCells},
 };
 
 /// A snapshot and what belongs to its routes and upstreams in this worker.
@@ -26,6 +36,7 @@ pub struct View {
     pub limits: Limits,
     /// What any route forgives.
     pub permitted: Leniency,
+    timers: Rc<Timers>,
     routes: Vec<RouteView>,
     upstreams: Vec<UpstreamView>,
 }
@@ -39,6 +50,14 @@ pub struct RouteView {
     pub cells: Arc<RouteCells>,
     /// What it forgives.
     pub leniency: Leniency,
+    /// What its retries may cost.
+    pub budget: Rc<Budget>,
+    /// Its rate, where it has one.
+    pub limiter: Option<Arc<Limiter>>,
+    /// Its places, where they are counted.
+    pub bulkhead: Option<Arc<Bulkhead>>,
+    old: Fuse,
+    new: Fuse,
 }
 
 impl RouteView {
@@ -46,13 +65,84 @@ impl RouteView {
     pub fn keeps_underscores(&self) -> bool {
         self.leniency.has(Leniency::UNDERSCORE_NAMES)
     }
+
+    /// The breaker of a side.
+    pub fn fuse(&self, side: Side) -> &Fuse {
+        match side {
+            Side::Old => &self.old,
+            Side::New => &self.new,
+        }
+    }
+
+    /// The numbers of a side.
+    pub fn side(&self, side: Side) -> &SideCells {
+        match side {
+            Side::Old => &self.cells.from,
+            Side::New => &self.cells.to,
+        }
+    }
+
+    fn new(route: &Route, leniency: Leniency, kept: &mut Kept, common: &Common<'_>) -> Self {
+        let own = kept.guarded(&route.name, common.registry);
+        let fuse =
+            |breaker, shard| Fuse::new(Arc::clone(breaker), Arc::clone(shard), route.breaker);
+        let guards = &own.guards;
+        if let Some(size) = route.limits.concurrency {
+            guards.bulkhead.resize(size);
+        }
+        Self {
+            leniency,
+            budget: Rc::clone(&own.budget),
+            limiter: guards.limiter(route.limits.rate.as_ref()),
+            bulkhead: route.limits.concurrency.map(|_| Arc::clone(&guards.bulkhead)),
+            old: fuse(&guards.old, &own.old),
+            new: fuse(&guards.new, &own.new),
+            gate: kept.gate(&route.name, common.lots),
+            cells: kept.cells(&route.name, common.cells),
+        }
+    }
 }
 
 /// What belongs to an upstream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct UpstreamView {
-    endpoints: Vec<Rc<Endpoint>>,
-    next: Cell<usize>,
+    endpoints: Vec<Known>,
+    fleet: Arc<Fleet<Address>>,
+    chooser: Chooser,
+    outlier: Outlier,
+}
+
+/// An endpoint of an upstream, and how it is as one of that upstream's.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The endpoint.
+    pub endpoint: Rc<Endpoint>,
+    /// How it is.
+    pub vitals: Arc<Vitals>,
+}
+
+impl Candidate for Known {
+    fn load(&self) -> &Load {
+        &self.endpoint.load
+    }
+
+    fn vitals(&self) -> &Vitals {
+        &self.vitals
+    }
+}
+
+/// What all views of a worker are made with.
+pub struct Common<'a> {
+    /// The lots of the gates.
+    pub lots: &'a Lots,
+    /// The numbers.
+    pub cells: &'a Cells,
+    /// What guards routes and upstreams.
+    pub registry: &'a Registry,
+    /// The worker's endpoints.
+    pub endpoints: &'a Endpoints,
+    /// The worker's time.
+    pub timers: &'a Rc<Timers>,
 }
 
 /// What of a worker outlives a configuration, by name.
@@ -60,6 +150,16 @@ pub struct UpstreamView {
 pub struct Kept {
     gates: HashMap<Box<str>, Rc<Gate>>,
     cells: HashMap<Box<str>, Arc<RouteCells>>,
+    guarded: HashMap<Box<str>, Rc<Guarded>>,
+}
+
+/// A worker's part of what guards a route.
+#[derive(Debug)]
+struct Guarded {
+    guards: Arc<RouteGuards>,
+    budget: Rc<Budget>,
+    old: Arc<Shard>,
+    new: Arc<Shard>,
 }
 
 impl Kept {
@@ -71,6 +171,15 @@ impl Kept {
     fn cells(&mut self, route: &str, cells: &Cells) -> Arc<RouteCells> {
         let made = || cells.add(route);
         Arc::clone(self.cells.entry(route.into()).or_insert_with(made))
+    }
+
+    fn guarded(&mut self, route: &str, registry: &Registry) -> Rc<Guarded> {
+        let made = || {
+            let guards = registry.route(route);
+            let (old, new) = (guards.old.shard(), guards.new.shard());
+            Rc::new(Guarded { guards, budget: Rc::default(), old, new })
+        };
+        Rc::clone(self.guarded.entry(route.into()).or_insert_with(made))
     }
 
     /// The gates of this worker.
@@ -85,8 +194,7 @@ impl View {
         snapshot: Arc<Snapshot>,
         resolved: Arc<Resolved>,
         kept: &mut Kept,
-        (lots, cells): (&Lots, &Cells),
-        endpoints: &Endpoints,
+        common: &Common<'_>,
     ) -> Self {
         let leniency = |names: &[Box<str>]| {
             let known = names.iter().filter_map(|name| Leniency::by_name(name));
@@ -95,11 +203,7 @@ impl View {
         let routes: Vec<RouteView> = snapshot
             .routes
             .iter()
-            .map(|route| RouteView {
-                gate: kept.gate(&route.name, lots),
-                cells: kept.cells(&route.name, cells),
-                leniency: leniency(&route.leniency),
-            })
+            .map(|route| RouteView::new(route, leniency(&route.leniency), kept, common))
             .collect();
         for (route, view) in snapshot.routes.iter().zip(&routes) {
             // The kill switch opens the way to the monolith; a retired route has no such way.
@@ -107,8 +211,9 @@ impl View {
             view.gate.park(route.parked && !killed, route.parking.resume, TICK);
         }
         let upstreams = snapshot.upstreams.iter();
-        let upstreams =
-            upstreams.map(|upstream| UpstreamView::new(upstream, &resolved, endpoints)).collect();
+        let upstreams: Vec<_> =
+            upstreams.map(|upstream| UpstreamView::new(upstream, &resolved, common)).collect();
+        allow_connections(&snapshot, &upstreams);
         let client = &snapshot.client;
         let limits = Limits {
             head_bytes: client.head_bytes,
@@ -117,7 +222,8 @@ impl View {
             ..Limits::default()
         };
         let permitted = routes.iter().fold(Leniency::NONE, |sum, route| sum.with(route.leniency));
-        Self { snapshot, resolved, limits, permitted, routes, upstreams }
+        let timers = Rc::clone(common.timers);
+        Self { snapshot, resolved, limits, permitted, timers, routes, upstreams }
     }
 
     /// What belongs to a route.
@@ -134,19 +240,37 @@ impl View {
     /// How long idle connections of each endpoint are kept.
     pub fn idle_times(&self) -> impl Iterator<Item = (&Rc<Endpoint>, Duration)> {
         self.upstreams.iter().zip(self.snapshot.upstreams.iter()).flat_map(|(view, upstream)| {
-            view.endpoints.iter().map(|endpoint| (endpoint, upstream.pool_idle_time))
+            view.endpoints.iter().map(|known| (&known.endpoint, upstream.pool_idle_time))
         })
     }
 }
 
+/// Endpoints may be in several upstreams: the most idle connections and the fewest at once that one of these asks for.
+fn allow_connections(snapshot: &Snapshot, views: &[UpstreamView]) {
+    for known in views.iter().flat_map(|view| &view.endpoints) {
+        known.endpoint.load.allow_all();
+        known.endpoint.pool.allow_none();
+    }
+    for (upstream, view) in snapshot.upstreams.iter().zip(views) {
+        for known in &view.endpoints {
+            known.endpoint.pool.allow(upstream.pool_idle);
+            if let Some(most) = upstream.connections_max {
+                known.endpoint.load.restrict(most);
+            }
+        }
+    }
+}
+
 impl State for View {
-    fn is_usable(&self, upstream: UpstreamId) -> bool {
-        self.upstream(upstream).is_some_and(|upstream| upstream.len() > 0)
+    fn is_usable(&self, route: RouteId, upstream: UpstreamId) -> bool {
+        self.upstream(upstream).is_some_and(UpstreamView::is_usable)
+            && self.route(route).fuse(Side::New).admits(self.timers.now())
     }
 }
 
 impl UpstreamView {
-    fn new(upstream: &Upstream, resolved: &Resolved, endpoints: &Endpoints) -> Self {
+    fn new(upstream: &Upstream, resolved: &Resolved, common: &Common<'_>) -> Self {
+        let fleet = common.registry.fleet(&upstream.name);
         let mut addresses: Vec<&Address> = Vec::new();
         for endpoint in &upstream.endpoints {
             for address in resolved.addresses(endpoint) {
@@ -155,19 +279,40 @@ impl UpstreamView {
                 }
             }
         }
-        let endpoints = addresses.into_iter().map(|address| endpoints.of(address)).collect();
-        Self { endpoints, next: Cell::new(0) }
+        let known =
+            |address| Known { endpoint: common.endpoints.of(address), vitals: fleet.of(address) };
+        let endpoints = addresses.into_iter().map(known).collect();
+        Self {
+            endpoints,
+            fleet,
+            chooser: Chooser::new(upstream.balance),
+            outlier: upstream.outlier,
+        }
     }
 
-    /// How many endpoints there are.
-    pub fn len(&self) -> usize {
-        self.endpoints.len()
+    /// Is any endpoint in use?
+    pub fn is_usable(&self) -> bool {
+        self.endpoints.iter().any(|known| known.vitals.is_in_use())
     }
 
-    /// The next endpoint, one after the other.
-    pub fn choose(&self) -> Option<&Rc<Endpoint>> {
-        let at = self.next.get();
-        self.next.set(at.wrapping_add(1));
-        self.endpoints.get(at.checked_rem(self.endpoints.len())?)
+    /// The endpoint to ask, with its place; another one than `not`, where there is another one.
+    pub fn choose(&self, not: Option<usize>, now: Tick) -> Result<(usize, &Known), NoChoice> {
+        let at = self.chooser.choose(&self.endpoints, not, now)?;
+        self.endpoints.get(at).map(|known| (at, known)).ok_or(NoChoice::Nobody)
+    }
+
+    /// Must it be measured how long endpoints take? With one of them nobody asks.
+    pub fn wants_times(&self) -> bool {
+        self.endpoints.len() > 1 && self.chooser.wants_times()
+    }
+
+    /// Jitter.
+    pub fn dice(&self) -> &Dice {
+        self.chooser.dice()
+    }
+
+    /// An endpoint has failed. True where it is taken out by this.
+    pub fn failed(&self, vitals: &Vitals, now: Tick) -> bool {
+        self.fleet.failed(vitals, &self.outlier, now)
     }
 }

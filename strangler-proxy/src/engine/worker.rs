@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::{ArcSwap, Cache};
@@ -30,10 +30,11 @@ use super::{
     limits::TICK,
     resolve::Resolved,
     timers::Timers,
-    view::{Kept, View},
+    view::{Common, Kept, View},
 };
 use crate::{
     config::Snapshot,
+    resilience::{Registry, shed::Pressure},
     seen::{
         AccessLog, Cells, Ids,
         clock::{self, HttpDate},
@@ -68,6 +69,10 @@ pub struct Material {
     pub cells: Cells,
     /// The lots of all gates.
     pub lots: Lots,
+    /// What guards routes and upstreams.
+    pub registry: Registry,
+    /// When the engine started.
+    pub started: Instant,
     /// Open connections over all workers.
     pub open: Arc<AtomicUsize>,
     /// How many connections of clients a worker's share of the descriptors allows.
@@ -94,6 +99,8 @@ pub struct Worker {
     pub draining: Cell<bool>,
     /// Connections that are open here.
     pub open: Cell<usize>,
+    /// How much too much there is to do.
+    pub pressure: Pressure,
     /// Copies of requests that are under way.
     pub shadows: Cell<usize>,
     /// More connections than this would leave none of the process's descriptors for the upstreams.
@@ -183,8 +190,10 @@ async fn tick(worker: Rc<Worker>) {
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ticks = 0_u32;
     loop {
-        interval.tick().await;
+        let due = interval.tick().await;
         worker.timers.advance();
+        let open_max = worker.connections_max();
+        worker.pressure.tick(due.elapsed(), worker.open.get(), open_max);
         // Also without requests: those who are parked wait for a change of the configuration.
         let view = worker.view();
         worker.kept.borrow().gates().for_each(|gate| gate.call());
@@ -199,16 +208,23 @@ async fn tick(worker: Rc<Worker>) {
     }
 }
 
+impl Material {
+    fn common<'a>(&'a self, endpoints: &'a Endpoints, timers: &'a Rc<Timers>) -> Common<'a> {
+        let Self { lots, cells, registry, .. } = self;
+        Common { lots, cells, registry, endpoints, timers }
+    }
+}
+
 impl Worker {
     fn new(material: Material, log: AccessLog) -> Rc<Self> {
         let snapshots = material.shared.cache();
         let addresses = Cache::new(Arc::clone(&material.resolved));
         let (mut kept, endpoints) = (Kept::default(), Endpoints::default());
+        let timers = Timers::new(material.started);
         let (snapshot, resolved) = (material.shared.get(), material.resolved.load_full());
-        let common = (&material.lots, &material.cells);
-        let view = View::new(snapshot, resolved, &mut kept, common, &endpoints);
+        let view = View::new(snapshot, resolved, &mut kept, &material.common(&endpoints, &timers));
         Rc::new(Self {
-            timers: Timers::new(),
+            timers,
             kits: Kits::default(),
             bodies: Buffers::default(),
             endpoints,
@@ -217,6 +233,7 @@ impl Worker {
             date: Cell::new(clock::http_date(clock::unix_micros() / 1_000_000)),
             draining: Cell::new(false),
             open: Cell::new(0),
+            pressure: Pressure::default(),
             shadows: Cell::new(0),
             clients_max: material.clients_max,
             kept: RefCell::new(kept),
@@ -243,11 +260,21 @@ impl Worker {
         }
         let (snapshot, resolved) = (Arc::clone(snapshot), Arc::clone(resolved));
         drop(view);
-        let common = (&self.material.lots, &self.material.cells);
+        let common = self.material.common(&self.endpoints, &self.timers);
         let kept = &mut *self.kept.borrow_mut();
-        let view = Rc::new(View::new(snapshot, resolved, kept, common, &self.endpoints));
+        let view = Rc::new(View::new(snapshot, resolved, kept, &common));
         *self.view.borrow_mut() = Rc::clone(&view);
         view
+    }
+
+    /// How many connections of clients may be open.
+    pub fn connections_max(&self) -> usize {
+        self.view.borrow().snapshot.client.connections.min(self.clients_max)
+    }
+
+    /// An endpoint was taken out: the health checks will look after it.
+    pub fn ejected(&self) {
+        self.material.registry.ejected();
     }
 
     /// A connection has come; it goes when the guard is dropped.

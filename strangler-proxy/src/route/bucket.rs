@@ -95,7 +95,7 @@ impl KeySource {
     }
 
     /// The key that this request has here.
-    fn find<'a>(&self, facts: &Facts<'a>) -> Option<Cow<'a, [u8]>> {
+    pub fn find<'a>(&self, facts: &Facts<'a>) -> Option<Cow<'a, [u8]>> {
         let found: Cow<'a, [u8]> = match self {
             Self::Header(name) => Cow::Borrowed(facts.headers.single(name)?),
             Self::Cookie(name) => Cow::Borrowed(cookie(facts, name)?),

@@ -13,8 +13,9 @@ use crate::config::{Fallback, Route, Snapshot, Tester};
 
 /// What the decision asks of the live state.
 pub trait State {
-    /// Can this upstream take a request now: has it an endpoint that is neither ejected nor behind an open breaker?
-    fn is_usable(&self, upstream: UpstreamId) -> bool;
+    /// Can the new side of this route take a request now: has this upstream an endpoint that is in use, and is the route's
+    /// breaker to it not open?
+    fn is_usable(&self, route: RouteId, upstream: UpstreamId) -> bool;
 }
 
 /// Nothing is known to be down: for `explain` without a running proxy.
@@ -22,7 +23,7 @@ pub trait State {
 pub struct AllUsable;
 
 impl State for AllUsable {
-    fn is_usable(&self, _: UpstreamId) -> bool {
+    fn is_usable(&self, _: RouteId, _: UpstreamId) -> bool {
         true
     }
 }
@@ -189,7 +190,7 @@ pub fn decide(facts: &Facts<'_>, snapshot: &Snapshot, state: &dyn State) -> Deci
     let (side, why, bucket) = side(facts, route, snapshot);
     (decision.side, decision.why, decision.bucket) = (side, why, bucket);
     match side {
-        Side::New if falls_back(route) && !state.is_usable(to) => {
+        Side::New if falls_back(route) && !state.is_usable(found, to) => {
             (decision.side, decision.why) = (Side::Old, Why::FallenBack);
         }
         Side::New => decision.upstream = to,
@@ -246,7 +247,8 @@ fn bucket(facts: &Facts<'_>, route: &Route) -> Option<Bucket> {
     Some(Bucket::of(route.sticky.salt, &key))
 }
 
-fn falls_back(route: &Route) -> bool {
+/// Has the route an old side to fall back to?
+pub fn falls_back(route: &Route) -> bool {
     match route.fallback {
         Fallback::Monolith => route.stage != Stage::Retired,
         Fallback::None | Fallback::Answer(_) => false,

@@ -27,6 +27,11 @@ impl Count {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
     }
 
+    /// Starts anew from this number, in the one thread that may.
+    pub fn set(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+
     /// The number.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -61,6 +66,16 @@ pub struct RouteCells {
     pub refused: Count,
     /// Requests that had to wait.
     pub parked: Count,
+    /// Requests that had to wait for a place among those under way.
+    pub queued: Count,
+    /// Refused because too many were under way.
+    pub crowded: Count,
+    /// Refused because they came too fast.
+    pub limited: Count,
+    /// Refused because the proxy had too much to do.
+    pub shed: Count,
+    /// Not answered by the new side because it was down.
+    pub fallbacks: Count,
     /// Shadows whose status agreed with the answer's.
     pub shadow_agreed: Count,
     /// Shadows whose status differed.

@@ -2,10 +2,13 @@
 
 use std::{
     io::Write,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{
+    OffsetDateTime,
+    format_description::well_known::{Rfc2822, Rfc3339},
+};
 
 /// `Date` as text (RFC 9110, section 5.6.7).
 pub type HttpDate = [u8; 29];
@@ -48,8 +51,46 @@ pub fn http_date(unix_seconds: u64) -> HttpDate {
     date
 }
 
+/// How long a `Retry-After` asks to wait, in seconds or until a date (RFC 9110, section 10.2.3); nothing where it says
+/// neither.
+pub fn retry_after(field: &[u8]) -> Option<Duration> {
+    wait(field, unix_micros() / 1_000_000)
+}
+
+fn wait(field: &[u8], now: u64) -> Option<Duration> {
+    let text = std::str::from_utf8(field).ok()?.trim();
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok().map(Duration::from_secs);
+    }
+    let until = OffsetDateTime::parse(text, &Rfc2822).ok()?.unix_timestamp();
+    Some(Duration::from_secs(u64::try_from(until).unwrap_or(0).saturating_sub(now)))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    #[test]
+    fn a_wish_to_wait_is_read_in_seconds_and_as_a_date() {
+        let now = 784_111_777 - 30;
+        for (text, seconds) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30)),
+            ("Sun, 06 Nov 1904 08:49:37 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+            ("1.5", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(
+                super::wait(text.as_bytes(), now),
+                seconds.map(Duration::from_secs),
+                "{text}"
+            );
+        }
+    }
+
     #[test]
     fn a_date_is_written_as_http_wants_it() {
         assert_eq!(&super::http_date(784_111_777), b"Sun, 06 Nov 1994 08:49:37 GMT");

@@ -15,6 +15,16 @@ type Row<'a> = (&'a [(&'a str, &'a str)], u64);
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
+/// What guards of a route have done, by name.
+const GUARDED: [(&str, &str, fn(&RouteCells) -> &Count); 6] = [
+    ("parked", "Requests that had to wait", |cells| &cells.parked),
+    ("waited", "Requests that had to wait for a place", |cells| &cells.queued),
+    ("crowded", "Refused because too many were under way", |cells| &cells.crowded),
+    ("limited", "Refused because they came too fast", |cells| &cells.limited),
+    ("shed", "Refused because the proxy had too much to do", |cells| &cells.shed),
+    ("fallbacks", "Not answered by the new side because it was down", |cells| &cells.fallbacks),
+];
+
 impl Collector for Cells {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut routes = Vec::new();
@@ -29,7 +39,9 @@ impl Collector for Cells {
         per_route(encoder, &routes, "refused", "Answered by the proxy itself", |cells| {
             &cells.refused
         })?;
-        per_route(encoder, &routes, "parked", "Requests that had to wait", |cells| &cells.parked)?;
+        for (name, help, count) in GUARDED {
+            per_route(encoder, &routes, name, help, count)?;
+        }
         shadows(encoder, &routes)
     }
 }

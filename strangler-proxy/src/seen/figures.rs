@@ -18,6 +18,9 @@ pub fn of(cells: &Cells) -> BTreeMap<String, RouteFigures> {
             new: side(workers, |cells| &cells.to),
             parked: 0,
             refused: sum(|cells| &cells.refused),
+            limited: sum(|cells| &cells.limited),
+            crowded: sum(|cells| &cells.crowded) + sum(|cells| &cells.shed),
+            fallbacks: sum(|cells| &cells.fallbacks),
             shadow_agreed: sum(|cells| &cells.shadow_agreed),
             shadow_differed: sum(|cells| &cells.shadow_differed),
         };
@@ -36,6 +39,7 @@ fn side(workers: &[Arc<RouteCells>], of: fn(&RouteCells) -> &SideCells) -> SideF
         figures.requests += side.responses.iter().map(Count::get).sum::<u64>();
         figures.errors += side.responses.last().map_or(0, Count::get);
         figures.errors += side.broken.get();
+        figures.retried += side.retried.get();
     }
     figures.p50_ms = quantile(&buckets, 0.5);
     figures.p99_ms = quantile(&buckets, 0.99);

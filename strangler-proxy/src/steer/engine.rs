@@ -20,8 +20,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Takes no more connections and stops after the last request, or after the configured time.
     fn drain(&self);
 
-    /// Is this upstream worth asking? As the decision asks it.
-    fn is_usable(&self, upstream: &str) -> bool;
+    /// Is this upstream worth asking as the new side of this route? As the decision asks it.
+    fn is_usable(&self, route: &str, upstream: &str) -> bool;
 }
 
 /// Numbers of one moment. Counts only rise while the process lives, so that rates follow from two looks.
@@ -50,6 +50,12 @@ pub struct RouteFigures {
     pub parked: u64,
     /// Requests that the proxy answered itself.
     pub refused: u64,
+    /// Of them those that came too fast.
+    pub limited: u64,
+    /// And those for which there was no room: too many under way, or too much to do.
+    pub crowded: u64,
+    /// Requests that the new side did not answer because it was down.
+    pub fallbacks: u64,
     /// Copies whose status agreed.
     pub shadow_agreed: u64,
     /// Copies whose status differed.
@@ -67,6 +73,10 @@ pub struct SideFigures {
     pub p50_ms: f64,
     /// What 99 of 100 requests stay under, in milliseconds.
     pub p99_ms: f64,
+    /// Requests that were tried again.
+    pub retried: u64,
+    /// Is its breaker open, or half so?
+    pub open: bool,
 }
 
 /// The numbers of an upstream.

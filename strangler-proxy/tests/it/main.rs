@@ -8,14 +8,18 @@
     reason = "tests may"
 )]
 
+mod breaking;
+mod choosing;
 mod clients;
 mod descriptors;
 mod draining;
 mod framing;
+mod limiting;
 mod parking;
 mod passing;
 mod proxied;
 mod raw;
+mod retrying;
 mod shadows;
 mod soak;
 mod steering;

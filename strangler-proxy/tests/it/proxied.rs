@@ -69,6 +69,7 @@ impl Proxied {
     pub fn metrics(&self) -> String {
         let metrics = telemetry::Metrics::new();
         metrics.collect(self.handle.cells());
+        metrics.collect(self.handle.guards());
         metrics.text()
     }
 }

@@ -76,7 +76,7 @@ fn snapshot(text: &str) -> Snapshot {
 
 struct Down;
 impl State for Down {
-    fn is_usable(&self, _: UpstreamId) -> bool {
+    fn is_usable(&self, _: RouteId, _: UpstreamId) -> bool {
         false
     }
 }

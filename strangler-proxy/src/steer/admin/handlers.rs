@@ -17,7 +17,7 @@ use super::answers::{
 };
 use crate::{
     config::{ConfigError, Fault, KillSource, Snapshot},
-    route::{Stage, State, UpstreamId},
+    route::{RouteId, Stage, State, UpstreamId},
     steer::{Asked, Engine, SteerError, Steering, Switch, Target, Toggle, explain as told},
 };
 
@@ -186,8 +186,9 @@ struct Live<'a> {
 }
 
 impl State for Live<'_> {
-    fn is_usable(&self, upstream: UpstreamId) -> bool {
-        self.engine.is_usable(&self.snapshot.upstream(upstream).name)
+    fn is_usable(&self, route: RouteId, upstream: UpstreamId) -> bool {
+        let (route, upstream) = (self.snapshot.route(route), self.snapshot.upstream(upstream));
+        self.engine.is_usable(&route.name, &upstream.name)
     }
 }
 

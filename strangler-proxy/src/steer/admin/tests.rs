@@ -40,7 +40,7 @@ impl Engine for Idle {
     fn drain(&self) {
         self.drained.store(true, Ordering::SeqCst);
     }
-    fn is_usable(&self, upstream: &str) -> bool {
+    fn is_usable(&self, _: &str, upstream: &str) -> bool {
         upstream != "http://127.0.0.1:2"
     }
 }

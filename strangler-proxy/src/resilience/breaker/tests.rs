@@ -1,0 +1,123 @@
+//! The breaker by a given clock.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Breaker, Fuse, Opened, Shown};
+use crate::{config::Breaker as Settings, resilience::Tick};
+
+const SETTINGS: Settings = Settings {
+    failures: 3,
+    rate_percent: 50,
+    window: Duration::from_secs(10),
+    requests_min: 20,
+    open: Duration::from_secs(5),
+    probes: 2,
+};
+
+fn fuse(breaker: &Arc<Breaker>, settings: Settings) -> Fuse {
+    Fuse::new(Arc::clone(breaker), breaker.shard(), settings)
+}
+
+fn at(seconds: u64) -> Tick {
+    Tick::of(seconds * 1000)
+}
+
+fn succeed(fuse: &Fuse, now: Tick) {
+    fuse.succeeded(fuse.enter(now).unwrap(), now);
+}
+
+fn fail(fuse: &Fuse, now: Tick) -> bool {
+    fuse.failed(fuse.enter(now).unwrap(), now)
+}
+
+#[test]
+fn failures_in_a_row_open_it_over_all_workers_and_a_success_starts_anew() {
+    let breaker = Arc::new(Breaker::default());
+    let (one, two) = (fuse(&breaker, SETTINGS), fuse(&breaker, SETTINGS));
+    assert!(!fail(&one, at(1)) && !fail(&two, at(1)));
+    succeed(&one, at(1));
+    assert!(!fail(&one, at(1)) && !fail(&two, at(1)));
+    assert_eq!(breaker.shown(), Shown::Closed);
+    assert!(fail(&one, at(1)), "the third in a row");
+    assert_eq!(two.enter(at(2)).unwrap_err(), Opened(Duration::from_secs(4)));
+    assert!(!two.admits(at(5)) && two.admits(at(6)));
+    assert_eq!(breaker.opened(), 1);
+}
+
+#[test]
+fn a_share_of_the_window_opens_it_but_not_below_the_least_number() {
+    let settings = Settings { failures: 1000, ..SETTINGS };
+    let breaker = Arc::new(Breaker::default());
+    let (one, two) = (fuse(&breaker, settings), fuse(&breaker, settings));
+    for _ in 0..9 {
+        succeed(&one, at(1));
+        assert!(!fail(&two, at(2)), "18 at most");
+    }
+    succeed(&one, at(3));
+    assert!(fail(&two, at(3)), "10 of 20");
+    let breaker = Arc::new(Breaker::default());
+    let one = fuse(&breaker, settings);
+    for _ in 0..11 {
+        succeed(&one, at(1));
+    }
+    for _ in 0..10 {
+        assert!(!fail(&one, at(1)), "10 of 21 at most");
+    }
+    assert!(fail(&one, at(1)), "11 of 22");
+}
+
+#[test]
+fn what_is_older_than_the_window_is_forgotten() {
+    let settings = Settings { failures: 1000, ..SETTINGS };
+    let breaker = Arc::new(Breaker::default());
+    let one = fuse(&breaker, settings);
+    for _ in 0..100 {
+        succeed(&one, at(1));
+    }
+    for _ in 0..19 {
+        assert!(!fail(&one, at(12)));
+    }
+    assert!(fail(&one, at(12)), "20 of 20: the hundred are gone");
+}
+
+#[test]
+fn a_rate_of_zero_leaves_only_failures_in_a_row() {
+    let settings = Settings { rate_percent: 0, failures: 3, requests_min: 0, ..SETTINGS };
+    let breaker = Arc::new(Breaker::default());
+    let one = fuse(&breaker, settings);
+    assert!(!fail(&one, at(1)) && !fail(&one, at(1)) && fail(&one, at(1)));
+}
+
+#[test]
+fn probes_close_it_and_no_more_than_asked_for_are_under_way() {
+    let breaker = Arc::new(Breaker::default());
+    let one = fuse(&breaker, SETTINGS);
+    for _ in 0..3 {
+        fail(&one, at(0));
+    }
+    let (first, second) = (one.enter(at(5)).unwrap(), one.enter(at(5)).unwrap());
+    assert!(one.enter(at(5)).is_err() && !one.admits(at(5)), "two probes are under way");
+    assert_eq!(breaker.shown(), Shown::HalfOpen);
+    one.succeeded(first, at(5));
+    assert!(one.enter(at(5)).is_err(), "one has proved it, one is under way");
+    drop(second);
+    let again = one.enter(at(6)).unwrap();
+    one.succeeded(again, at(6));
+    assert_eq!(breaker.shown(), Shown::Closed);
+    assert!(!fail(&one, at(6)) && !fail(&one, at(6)), "it counts from nothing");
+}
+
+#[test]
+fn a_probe_that_fails_opens_it_for_another_while() {
+    let breaker = Arc::new(Breaker::default());
+    let one = fuse(&breaker, SETTINGS);
+    let early = one.enter(at(0)).unwrap();
+    for _ in 0..3 {
+        fail(&one, at(0));
+    }
+    assert!(fail(&one, at(5)), "the probe");
+    assert!(!one.admits(at(9)) && one.admits(at(10)));
+    assert!(!one.failed(early, at(7)), "was let through before and decides nothing now");
+    assert!(one.admits(at(10)));
+    assert_eq!(breaker.opened(), 2);
+}

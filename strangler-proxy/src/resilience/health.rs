@@ -1,0 +1,285 @@
+//! Asking endpoints how they are: one thread for the process, beside the workers.
+//!
+//! Where an upstream has a health path, each of its endpoints is asked again and again. Besides, an endpoint that was
+//! taken out because of its failures is tried once its time is over, before it gets requests again. With neither the
+//! thread sleeps.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    runtime::{Builder, LocalOptions},
+    sync::oneshot,
+    task::spawn_local,
+    time::{sleep, timeout},
+};
+
+use super::{
+    Registry, Tick,
+    fleet::{Fleet, Vitals},
+};
+use crate::{
+    config::{Health, Upstream},
+    engine::{Address, Resolved, Stream},
+    http1::{Limits, Parsed, RequestFacts, ResponseHead},
+    steer::Shared,
+};
+
+/// How often the thread looks what is due while anything is. A check is late by at most this.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Checks under way at once; what comes on top waits for the next look. Thousands of endpoints must not take the
+/// descriptors from the requests.
+const CHECKS_MAX: usize = 64;
+
+/// The room for the head of an answer: a health check says little.
+const HEAD_ROOM: usize = 8 * 1024;
+
+/// The thread.
+#[derive(Debug)]
+pub struct Heartbeat {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// What the thread works with.
+#[derive(Clone)]
+pub struct Checked {
+    /// The snapshot in force.
+    pub shared: Shared,
+    /// Where its endpoints are.
+    pub resolved: Arc<ArcSwap<Resolved>>,
+    /// How they are.
+    pub registry: Registry,
+    /// When the engine started.
+    pub started: Instant,
+}
+
+impl Heartbeat {
+    /// Starts the thread.
+    pub fn start(checked: Checked) -> io::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new().name("health".into()).spawn(move || {
+            let runtime =
+                Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            match runtime {
+                Ok(runtime) => runtime.block_on(async {
+                    tokio::select! {
+                        () = live(checked) => {}
+                        _stopped = stopped => {}
+                    }
+                }),
+                Err(error) => tracing::error!(%error, "endpoints are not checked"),
+            }
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Ends it.
+    pub fn stop(self) {
+        drop(self.stop);
+        // A thread that panicked has said so itself.
+        drop(self.thread.join());
+    }
+}
+
+/// When each endpoint of each upstream is to be asked next.
+#[derive(Debug, Default)]
+struct Plan {
+    due: HashMap<(Arc<str>, Address), Due>,
+    /// Held by each check that is under way.
+    under_way: Rc<()>,
+}
+
+#[derive(Debug, Default)]
+struct Due {
+    at: Tick,
+    /// Held by the check that is under way: no endpoint has two at once.
+    under_way: Rc<()>,
+}
+
+async fn live(checked: Checked) {
+    let mut changes = checked.shared.changes();
+    let mut plan = Plan::default();
+    loop {
+        if look(&checked, &mut plan) {
+            sleep(LOOK).await;
+            continue;
+        }
+        tokio::select! {
+            () = checked.registry.wait_for_ejection() => {}
+            changed = changes.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Begins what is due. False where nothing will be due until something happens.
+fn look(checked: &Checked, plan: &mut Plan) -> bool {
+    let now = Tick::at(Instant::now(), checked.started);
+    let (snapshot, resolved) = (checked.shared.get(), checked.resolved.load_full());
+    let mut is_restless = false;
+    let mut known = HashSet::new();
+    for upstream in snapshot.upstreams.iter() {
+        let fleet = checked.registry.fleet(&upstream.name);
+        let endpoints = upstream.endpoints.iter();
+        let addresses: HashSet<&Address> =
+            endpoints.flat_map(|endpoint| resolved.addresses(endpoint)).collect();
+        // Between a change of the file and the word of the resolver the old ones are not forgotten.
+        if resolved.covers(&snapshot) {
+            fleet.keep(&addresses);
+        }
+        let has_path = upstream.health.path.is_some();
+        is_restless |= has_path;
+        for address in addresses {
+            let vitals = fleet.of(address);
+            vitals.rest(now);
+            if !has_path {
+                vitals.unchecked(now);
+            }
+            is_restless |= vitals.is_restless();
+            if has_path || vitals.is_due_back(now) {
+                let place = (Arc::clone(&upstream.name), address.clone());
+                if let Some(under_way) = plan.begin(&place, upstream.health.interval, now) {
+                    let (fleet, started) = (Arc::clone(&fleet), checked.started);
+                    let check = Check::new(upstream, address, (fleet, vitals), started);
+                    spawn_local(async move {
+                        check.run().await;
+                        drop(under_way);
+                    });
+                }
+                known.insert(place);
+            }
+        }
+    }
+    plan.due.retain(|place, _| known.contains(place));
+    is_restless
+}
+
+impl Plan {
+    /// Is it time? Then the next time is an interval later, and the check holds what it gets here until it has ended.
+    fn begin(
+        &mut self,
+        place: &(Arc<str>, Address),
+        interval: Duration,
+        now: Tick,
+    ) -> Option<(Rc<()>, Rc<()>)> {
+        let due = self.due.entry(place.clone()).or_default();
+        let is_free = Rc::strong_count(&due.under_way) == 1
+            && Rc::strong_count(&self.under_way) <= CHECKS_MAX;
+        if now < due.at || !is_free {
+            return None;
+        }
+        due.at = now.after(interval);
+        Some((Rc::clone(&due.under_way), Rc::clone(&self.under_way)))
+    }
+}
+
+/// The request; nothing where only a connection is tried.
+fn question(upstream: &Upstream, address: &Address) -> Option<Vec<u8>> {
+    let path = upstream.health.path.as_deref()?;
+    let host = match (&upstream.host, address) {
+        (Some(host), _) => host.to_string(),
+        (None, Address::Tcp(address)) => address.to_string(),
+        (None, Address::Unix(_)) => "localhost".to_owned(),
+    };
+    let text = format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: strangler-proxy\r\nConnection: close\r\n\r\n"
+    );
+    Some(text.into_bytes())
+}
+
+/// One check of one endpoint.
+struct Check {
+    question: Option<Vec<u8>>,
+    health: Health,
+    name: Arc<str>,
+    address: Address,
+    fleet: Arc<Fleet<Address>>,
+    vitals: Arc<Vitals>,
+    started: Instant,
+}
+
+impl Check {
+    fn new(
+        upstream: &Upstream,
+        address: &Address,
+        (fleet, vitals): (Arc<Fleet<Address>>, Arc<Vitals>),
+        started: Instant,
+    ) -> Self {
+        Self {
+            question: question(upstream, address),
+            health: upstream.health.clone(),
+            name: Arc::clone(&upstream.name),
+            address: address.clone(),
+            fleet,
+            vitals,
+            started,
+        }
+    }
+
+    async fn run(self) {
+        let asked = timeout(self.health.timeout, ask(&self.address, self.question.as_deref()));
+        let good = asked.await.unwrap_or(false);
+        let count = if good { &self.fleet.checks_good } else { &self.fleet.checks_bad };
+        count.fetch_add(1, Ordering::Relaxed);
+        let now = Tick::at(Instant::now(), self.started);
+        let was_in_use = self.vitals.is_in_use();
+        if self.question.is_some() {
+            self.vitals.checked(good, &self.health, now);
+        }
+        if self.vitals.is_due_back(now) {
+            self.vitals.tried(good, self.health.interval, now);
+        }
+        match (was_in_use, self.vitals.is_in_use()) {
+            (true, false) => {
+                tracing::warn!(upstream = &*self.name, endpoint = %self.address, "an endpoint is ill");
+            }
+            (false, true) => {
+                tracing::info!(upstream = &*self.name, endpoint = %self.address, "an endpoint is back");
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+}
+
+/// Does it take a connection, and answer the question with 2xx or 3xx?
+async fn ask(address: &Address, question: Option<&[u8]>) -> bool {
+    let Ok(stream) = address.connect().await else { return false };
+    let Some(question) = question else { return true };
+    let answer = match stream {
+        Stream::Tcp(stream) => answer(stream, question).await,
+        Stream::Unix(stream) => answer(stream, question).await,
+    };
+    answer.is_some_and(|status| (200..400).contains(&status))
+}
+
+/// The status of the answer. Its body is nobody's business.
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &[u8]) -> Option<u16> {
+    stream.write_all(question).await.ok()?;
+    let (mut buffer, mut head) = (Vec::with_capacity(HEAD_ROOM), ResponseHead::default());
+    let limits = Limits { head_bytes: HEAD_ROOM, ..Limits::default() };
+    loop {
+        // Without room this is 0 as at the end: a head that long is no answer to a health check.
+        let room = HEAD_ROOM.saturating_sub(buffer.len()) as u64;
+        if (&mut stream).take(room).read_buf(&mut buffer).await.ok()? == 0 {
+            return None;
+        }
+        loop {
+            match head.parse(&buffer, &limits, RequestFacts::default()).ok()? {
+                Parsed::Complete { head_len } if head.is_interim() => {
+                    drop(buffer.drain(..head_len))
+                }
+                Parsed::Complete { .. } => return Some(head.status()),
+                Parsed::Partial => break,
+            }
+        }
+    }
+}
