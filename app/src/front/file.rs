@@ -1,7 +1,7 @@
 //! The modules' routes as the configuration of a strangler-proxy: a route for the reads and one for the writes of every
 //! path, a group for every module, all of them off.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use http_api::RouteRow;
 
@@ -16,25 +16,16 @@ const HEAD: &str = "\
 
 /// The text of a proxy's file: people go to `listen`, the shop is at `from`, the operator's port is `admin`.
 pub fn toml(rows: &[RouteRow], listen: &str, from: &str, admin: &str) -> String {
-    let mut text = String::from(HEAD);
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        text,
-        "listen = {}\nfrom = {}\n\n[admin]\nlisten = {}",
-        quoted(listen),
-        quoted(from),
-        quoted(admin)
-    );
+    let (listen, from, admin) = (quoted(listen), quoted(from), quoted(admin));
+    let mut text = format!("{HEAD}listen = {listen}\nfrom = {from}\n\n[admin]\nlisten = {admin}\n");
     for (place, methods) in by_place(rows) {
         let Place { module, path, safe, .. } = place;
-        let _ = writeln!(
-            text,
-            "\n[[routes]]\nname = {}\ngroup = {}\npath = {}\nmethod = [{}]",
-            quoted(&name(module, path, safe)),
-            quoted(module),
-            quoted(path),
-            methods.iter().map(|method| format!("\"{method}\"")).collect::<Vec<_>>().join(", ")
+        let (name, group, path) = (quoted(&name(module, path, safe)), quoted(module), quoted(path));
+        let methods: Vec<_> = methods.into_iter().map(quoted).collect();
+        let methods = methods.join(", ");
+        text += &format!(
+            "\n[[routes]]\nname = {name}\ngroup = {group}\npath = {path}\nmethod = [{methods}]\n"
         );
     }
     text
