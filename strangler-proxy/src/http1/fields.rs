@@ -3,7 +3,7 @@
 use super::{
     cause::Cause,
     name::{self, Known, KnownSet},
-    scan::{self, TOKEN, UNDERSCORE},
+    scan::{self, UNDERSCORE},
     span::Span,
 };
 
@@ -201,7 +201,7 @@ enum Line {
 
 #[inline]
 fn line(buf: &[u8], at: usize, ends: LineEnd) -> Result<Line, Cause> {
-    let (name_end, classes) = scan::run(buf, at, TOKEN);
+    let (name_end, classes) = scan::token(buf, at);
     match buf.get(name_end) {
         Some(b':') if name_end > at => {}
         None => return Ok(Line::Partial),

@@ -129,177 +129,126 @@ impl Known {
     }
 
     /// The well-known name that `name` is, whatever its case. `name` must be a token: the fold is right only for those.
+    ///
+    /// One look at a perfect hash of the first and last bytes. The compiler checks that it is perfect.
+    #[inline]
     #[must_use]
     pub fn recognise(name: &[u8]) -> Self {
-        match name.len() {
-            2..=7 => short(name),
-            8..=12 => middle(name),
-            13..=19 => long(name),
-            _ => longest(name),
+        let (first, last) = key(name);
+        let entry =
+            INDEX.get(hash(first, last)).and_then(|number| ENTRIES.get(usize::from(*number)));
+        let Some(entry) = entry else { return Self::Other };
+        if entry.first == first && entry.last == last && usize::from(entry.length) == name.len() {
+            // The key of a longer name leaves out its middle.
+            let whole = name.len() <= 16 || same(name, entry.known.as_str().as_bytes());
+            return if whole { entry.known } else { Self::Other };
         }
+        if first == FORWARDED { forwarded(name) } else { Self::Other }
     }
 }
 
-/// `name` in lower case. Exact for letters, digits and `-`; of the other token characters none becomes one of these.
-#[inline]
-fn fold<const N: usize>(name: &[u8]) -> [u8; N] {
-    let mut folded: [u8; N] = name.try_into().unwrap_or([0; N]);
-    for byte in &mut folded {
-        *byte |= 0x20;
-    }
-    folded
+/// A well-known name by its key.
+#[derive(Clone, Copy)]
+struct Entry {
+    first: u64,
+    last: u64,
+    length: u8,
+    known: Known,
 }
 
-#[inline]
-fn short(name: &[u8]) -> Known {
-    match name.len() {
-        2 => match &fold(name) {
-            b"te" => Known::Te,
-            _ => Known::Other,
-        },
-        3 => match &fold(name) {
-            b"via" => Known::Via,
-            b"age" => Known::Age,
-            _ => Known::Other,
-        },
-        4 => match &fold(name) {
-            b"host" => Known::Host,
-            b"date" => Known::Date,
-            b"vary" => Known::Vary,
-            b"etag" => Known::Etag,
-            _ => Known::Other,
-        },
-        5 => match &fold(name) {
-            b"proxy" => Known::Proxy,
-            b"range" => Known::Range,
-            b"allow" => Known::Allow,
-            _ => Known::Other,
-        },
-        6 => match &fold(name) {
-            b"accept" => Known::Accept,
-            b"cookie" => Known::Cookie,
-            b"expect" => Known::Expect,
-            b"origin" => Known::Origin,
-            b"pragma" => Known::Pragma,
-            b"server" => Known::Server,
-            _ => Known::Other,
-        },
-        _ => match &fold(name) {
-            b"referer" => Known::Referer,
-            b"upgrade" => Known::Upgrade,
-            b"trailer" => Known::Trailer,
-            b"expires" => Known::Expires,
-            _ => Known::Other,
-        },
-    }
-}
+/// Found by trying random odd numbers until no two names met; a new name that meets another one does not compile, and
+/// wants a new number.
+const FACTOR: u64 = 0xe241_9786_f788_3df7;
 
 #[inline]
-fn middle(name: &[u8]) -> Known {
-    match name.len() {
-        8 => match &fold(name) {
-            b"if-match" => Known::IfMatch,
-            b"if-range" => Known::IfRange,
-            b"location" => Known::Location,
-            _ => Known::Other,
-        },
-        9 => match &fold(name) {
-            b"forwarded" => Known::Forwarded,
-            b"x-real-ip" => Known::XRealIp,
-            _ => Known::Other,
-        },
-        10 => match &fold(name) {
-            b"user-agent" => Known::UserAgent,
-            b"connection" => Known::Connection,
-            b"keep-alive" => Known::KeepAlive,
-            b"set-cookie" => Known::SetCookie,
-            b"tracestate" => Known::Tracestate,
-            _ => Known::Other,
-        },
-        11 => match &fold(name) {
-            b"traceparent" => Known::Traceparent,
-            b"retry-after" => Known::RetryAfter,
-            _ => Known::Other,
-        },
-        _ => match &fold(name) {
-            b"content-type" => Known::ContentType,
-            b"max-forwards" => Known::MaxForwards,
-            b"x-request-id" => Known::XRequestId,
-            _ => Known::Other,
-        },
-    }
+const fn hash(first: u64, last: u64) -> usize {
+    ((first ^ last.rotate_left(23)).wrapping_mul(FACTOR) >> 56) as usize
 }
 
+const EIGHT: u64 = 0x2020_2020_2020_2020;
+const FOUR: u32 = 0x2020_2020;
+
+/// The first and last bytes in lower case. Exact for letters, digits and `-`; of the other token characters none becomes
+/// one of these.
 #[inline]
-fn long(name: &[u8]) -> Known {
-    match name.len() {
-        13 => match &fold(name) {
-            b"authorization" => Known::Authorization,
-            b"cache-control" => Known::CacheControl,
-            b"if-none-match" => Known::IfNoneMatch,
-            b"last-modified" => Known::LastModified,
-            b"content-range" => Known::ContentRange,
-            b"x-rewrite-url" => Known::XRewriteUrl,
-            _ => Known::Other,
-        },
-        14 => match &fold(name) {
-            b"content-length" => Known::ContentLength,
-            b"http2-settings" => Known::Http2Settings,
-            b"x-original-url" => Known::XOriginalUrl,
-            _ => Known::Other,
-        },
-        15 => match &fold(name) {
-            b"accept-encoding" => Known::AcceptEncoding,
-            b"accept-language" => Known::AcceptLanguage,
-            b"x-forwarded-for" => Known::XForwardedFor,
-            b"idempotency-key" => Known::IdempotencyKey,
-            _ => forwarded(name),
-        },
-        16 => match &fold(name) {
-            b"content-encoding" => Known::ContentEncoding,
-            b"x-forwarded-host" => Known::XForwardedHost,
-            b"content-location" => Known::ContentLocation,
-            b"content-language" => Known::ContentLanguage,
-            b"www-authenticate" => Known::WwwAuthenticate,
-            b"proxy-connection" => Known::ProxyConnection,
-            _ => forwarded(name),
-        },
-        17 => match &fold(name) {
-            b"x-forwarded-proto" => Known::XForwardedProto,
-            b"transfer-encoding" => Known::TransferEncoding,
-            b"if-modified-since" => Known::IfModifiedSince,
-            b"sec-websocket-key" => Known::SecWebsocketKey,
-            _ => forwarded(name),
-        },
-        18 => match &fold(name) {
-            b"proxy-authenticate" => Known::ProxyAuthenticate,
-            _ => forwarded(name),
-        },
-        _ => match &fold(name) {
-            b"if-unmodified-since" => Known::IfUnmodifiedSince,
-            b"proxy-authorization" => Known::ProxyAuthorization,
-            _ => forwarded(name),
-        },
+const fn key(name: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        return (u64::from_le_bytes(*first) | EIGHT, u64::from_le_bytes(*last) | EIGHT);
+    }
+    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        return (
+            (u32::from_le_bytes(*first) | FOUR) as u64,
+            (u32::from_le_bytes(*last) | FOUR) as u64,
+        );
+    }
+    match name {
+        [one, two, three] => {
+            (u32::from_le_bytes([*one | 0x20, *two | 0x20, *three | 0x20, 0]) as u64, 0)
+        }
+        [one, two] => (u32::from_le_bytes([*one | 0x20, *two | 0x20, *two | 0x20, 0]) as u64, 0),
+        _ => (0, 0),
     }
 }
 
-fn longest(name: &[u8]) -> Known {
-    match name.len() {
-        25 => match &fold(name) {
-            b"proxy-authentication-info" => Known::ProxyAuthenticationInfo,
-            _ => forwarded(name),
-        },
-        _ => forwarded(name),
+/// No name has this key.
+const NOBODY: Entry = Entry { first: 0, last: 0, length: 0, known: Known::Other };
+
+/// By the number of the name; `Other` is the first.
+const ENTRIES: [Entry; Known::ALL.len() + 1] = {
+    let mut entries = [NOBODY; Known::ALL.len() + 1];
+    let mut rest = Known::ALL;
+    while let [known, more @ ..] = rest {
+        if !matches!(known, Known::XForwardedOther) {
+            let name = known.as_str().as_bytes();
+            let (first, last) = key(name);
+            assert!(name.len() < 64, "lengths are kept in a byte");
+            #[allow(
+                clippy::indexing_slicing,
+                clippy::cast_possible_truncation,
+                reason = "evaluated by the compiler, which would refuse it"
+            )]
+            {
+                entries[*known as usize] =
+                    Entry { first, last, length: name.len() as u8, known: *known };
+            }
+        }
+        rest = more;
     }
-}
+    entries
+};
+
+/// The number of the name that has a hash; 0 where none has.
+const INDEX: [u8; 256] = {
+    let mut index = [0; 256];
+    let mut rest = Known::ALL;
+    while let [known, more @ ..] = rest {
+        if !matches!(known, Known::XForwardedOther) {
+            let (first, last) = key(known.as_str().as_bytes());
+            #[allow(
+                clippy::indexing_slicing,
+                reason = "evaluated by the compiler, which would refuse it"
+            )]
+            {
+                assert!(
+                    index[hash(first, last)] == 0,
+                    "two names have one hash: FACTOR must change"
+                );
+                index[hash(first, last)] = *known as u8;
+            }
+        }
+        rest = more;
+    }
+    index
+};
+
+/// How the names begin that are all taken for proxies' claims.
+const FORWARDED: u64 = u64::from_le_bytes(*b"x-forwar");
 
 /// `X-Forwarded-Port`, `-Prefix`, `-Server`, `-Ssl` and whatever else claims to come from a proxy.
-#[inline]
+#[cold]
 fn forwarded(name: &[u8]) -> Known {
-    match name.first_chunk::<12>() {
-        Some(start) if &fold::<12>(start) == b"x-forwarded-" => Known::XForwardedOther,
-        Some(_) | None => Known::Other,
-    }
+    let prefix = name.get(..b"x-forwarded-".len()).unwrap_or_default();
+    if same(prefix, b"x-forwarded-") { Known::XForwardedOther } else { Known::Other }
 }
 
 /// Refuses a name with `_` that a CGI-like upstream would take for a well-known one: `Content_Length`, `X_Forwarded_For`.

@@ -85,9 +85,8 @@ pub(super) fn scan_query(buf: &[u8], from: usize, permitted: Leniency) -> Result
 fn encoded_fault(buf: &[u8], at: usize) -> Option<Cause> {
     match (buf.get(at + 1), buf.get(at + 2)) {
         (Some(b'0'), Some(b'0')) => Some(Cause::EncodedNul),
-        (Some(high), Some(low)) if scan::hex(*high).is_none() || scan::hex(*low).is_none() => {
-            Some(Cause::PercentInvalid)
-        }
+        (Some(high), _) if scan::hex(*high).is_none() => Some(Cause::PercentInvalid),
+        (_, Some(low)) if scan::hex(*low).is_none() => Some(Cause::PercentInvalid),
         _ => None,
     }
 }
@@ -123,9 +122,6 @@ pub fn normalise(path: &[u8], permitted: Leniency, out: &mut Vec<u8>) -> Result<
         used: Leniency::NONE,
     };
     let mut rest = path;
-    while let [b'/', b'/', ..] = rest {
-        rest = rest.get(1..).unwrap_or_default();
-    }
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
         match byte {
@@ -169,7 +165,9 @@ struct Speller {
 
 impl Speller {
     fn slash(&mut self, out: &mut Vec<u8>) -> Result<(), Cause> {
-        if out.len() == self.begin || !self.resolve(out)? {
+        // Dot segments may bring slashes to the front, too.
+        let at_front = out.len() == self.begin + 1 && self.segment == out.len();
+        if !at_front && (out.len() == self.begin || !self.resolve(out)?) {
             out.push(b'/');
         }
         self.segment = out.len();
