@@ -63,7 +63,10 @@ impl Connection {
     fn serve(&mut self, answer: &[u8], readable: bool) -> bool {
         // Requests of this bench come in one piece, so a head that is cut in two is not looked for.
         let mut buffer = [0_u8; 4096];
-        while readable {
+        loop {
+            if !readable {
+                break;
+            }
             match self.stream.read(&mut buffer) {
                 Ok(0) => return false,
                 Ok(count) => {

@@ -104,7 +104,11 @@ fn a_side_that_fails_is_left_alone_and_probed() {
 fn a_share_of_failures_opens_it_too() {
     let count = AtomicUsize::new(0);
     let upstream = Upstream::answering(move |_| {
-        if count.fetch_add(1, Ordering::SeqCst) % 2 == 0 { ok("well") } else { BUSY.to_vec() }
+        if count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+            ok("well")
+        } else {
+            BUSY.to_vec()
+        }
     });
     let breaker =
         "defaults.breaker = { failures = 1000, rate = 50, requests_min = 20, open = \"1m\" }";

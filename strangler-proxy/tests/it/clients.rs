@@ -88,7 +88,7 @@ fn a_client_that_goes_while_it_waits_takes_its_upstream_connection_along() {
     let upstream = Upstream::new(|peer, _| {
         drop(peer.request());
         // Never answers: only the proxy can end this.
-        drop(peer.to_end());
+        drop(peer.the_rest());
     });
     let proxy = Proxied::to(upstream.address);
     let mut client = proxy.connect();

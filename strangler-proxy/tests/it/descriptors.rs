@@ -61,7 +61,7 @@ impl Drop for Process {
 
 #[test]
 fn many_idle_connections_are_cheap_and_all_of_them_work() {
-    const MANY: usize = 9_000;
+    const MANY: usize = 10_000;
     let upstream = Upstream::echo();
     let proxy = Process::start(&upstream, 20_000);
     let before = proxy.resident_kib();

@@ -48,7 +48,7 @@ fn requests_under_way_end_well_and_idle_connections_are_closed() {
 
 #[test]
 fn the_drain_has_an_end() {
-    let upstream = Upstream::new(|peer, _| drop(peer.to_end()));
+    let upstream = Upstream::new(|peer, _| drop(peer.the_rest()));
     let proxy = Proxied::with(upstream.address, "client.drain = \"200ms\"");
     let mut busy = proxy.connect();
     busy.send(get("/"));

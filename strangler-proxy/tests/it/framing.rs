@@ -106,7 +106,7 @@ fn an_answer_before_the_end_of_the_request_reaches_the_client() {
     let upstream = Upstream::new(|peer, _| {
         drop(peer.head());
         peer.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig");
-        drop(peer.to_end());
+        drop(peer.the_rest());
     });
     let proxy = Proxied::to(upstream.address);
     let mut client = proxy.connect();
@@ -119,7 +119,7 @@ fn an_answer_before_the_end_of_the_request_reaches_the_client() {
 /// 32 MiB each way at once: more than any buffer on the way, so it only ends if both directions move together.
 #[test]
 fn both_directions_flow_at_once() {
-    const PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+    static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
     const PIECES: usize = 512;
     let upstream = Upstream::new(|peer, _| {
         let head = peer.head().unwrap().unwrap();
@@ -134,8 +134,7 @@ fn both_directions_flow_at_once() {
     });
     let proxy = Proxied::to(upstream.address);
     let mut client = proxy.connect();
-    let mut sender = crate::raw::Peer::connect(proxy.address);
-    std::mem::swap(&mut sender.stream, &mut client.stream.try_clone().unwrap());
+    let mut sender = client.other_half();
     let writing = thread::spawn(move || {
         sender.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
         for _ in 0..PIECES {

@@ -59,6 +59,11 @@ impl Peer {
         Self { stream, unread: Vec::new() }
     }
 
+    /// The same connection, for another thread to write to.
+    pub fn other_half(&self) -> Self {
+        Self { stream: self.stream.try_clone().unwrap(), unread: Vec::new() }
+    }
+
     pub fn send(&mut self, text: impl AsRef<[u8]>) {
         self.stream.write_all(text.as_ref()).unwrap();
     }
@@ -97,7 +102,7 @@ impl Peer {
             let length = length.parse().unwrap();
             message.body = self.exactly(length)?;
         } else {
-            message.body = self.to_end()?;
+            message.body = self.the_rest()?;
         }
         Ok(Some(message))
     }
@@ -183,7 +188,7 @@ impl Peer {
         Ok(self.unread.drain(..length).collect())
     }
 
-    pub fn to_end(&mut self) -> io::Result<Vec<u8>> {
+    pub fn the_rest(&mut self) -> io::Result<Vec<u8>> {
         while self.more()? > 0 {}
         Ok(std::mem::take(&mut self.unread))
     }

@@ -89,7 +89,7 @@ fn what_the_upstream_asks_to_wait_is_waited_or_passed_on() {
 fn silent_first() -> Upstream {
     Upstream::new(|peer, number| {
         if number == 0 {
-            drop(peer.to_end());
+            drop(peer.the_rest());
             return;
         }
         while peer.request().is_some() {

@@ -50,7 +50,7 @@ fn what_changes_something_is_never_copied() {
 #[test]
 fn a_shadow_that_hangs_or_is_dead_holds_up_nothing() {
     let old = Upstream::answering(|_| ok("old"));
-    let new = Upstream::new(|peer, _| drop(peer.to_end()));
+    let new = Upstream::new(|peer, _| drop(peer.the_rest()));
     let proxy = shadowing(&old, &new);
     let mut client = proxy.connect();
     for _ in 0..500 {
