@@ -317,7 +317,7 @@ proptest! {
 
     /// A path that was spelled is spelled the same again, has no dot segment and no double meaning.
     #[test]
-    fn spelling_ends(path in "/([a-z.;/]|%2e|%2E|%2f|%25|%41|%c3%a9|%C0){0,20}", permitted in any::<bool>()) {
+    fn spelling_ends(path in "/([a-z.;/]|[.]|[.][.]|/|[.]/|%2e|%2E|%2f|%25|%41|%c3%a9|%C0){0,14}", permitted in any::<bool>()) {
         let permitted = if permitted { Leniency::ALL } else { Leniency::NONE };
         let mut once = Vec::new();
         if normalise(path.as_bytes(), permitted, &mut once).is_ok() {

@@ -372,3 +372,6 @@ impl RequestHead {
         RequestFacts { head: self.line.method == Method::Head, upgrade }
     }
 }
+
+#[cfg(test)]
+mod tests;
