@@ -88,6 +88,7 @@ impl Front {
         let steering = Arc::new(Steering::new(source, loaded));
         let engine = Arc::new(Proxy::start(steering.shared())?);
         metrics.collect(engine.cells());
+        metrics.collect(engine.guards());
         let listener = TcpListener::bind(place.listen).with_context(|| {
             format!(
                 "cannot listen on {}: is another proxy there? Set another proxy.admin",

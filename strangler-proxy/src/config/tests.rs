@@ -225,3 +225,19 @@ fn the_revision_follows_from_what_the_files_say() {
     assert_eq!(of(text), of(text));
     assert_ne!(of(text), of("from = \"http://127.0.0.1:2\"\n"));
 }
+
+#[test]
+fn the_defaults_are_held_to_the_rules_of_routes_and_upstreams() {
+    for (line, expected) in [
+        ("retries.on = [500]", "defaults.retries.on: 500 is not tried again"),
+        ("breaker.failures = 0", "defaults.breaker.failures: must be above 0"),
+        ("timeouts.connect = \"0s\"", "defaults.timeouts.connect: must be above 0"),
+        ("pool.connections = 0", "defaults.pool.connections: must be above 0"),
+        ("health.interval = \"10ms\"", "defaults.health.interval: must be at least 50ms"),
+        ("health.path = \"/a b\"", "defaults.health.path: must begin with `/` and have no spaces"),
+        ("outlier.failures = 0", "defaults.outlier.failures: must be above 0"),
+        ("outlier.ejected_max = 101", "defaults.outlier.ejected_max: is a percentage"),
+    ] {
+        check(&format!("from = \"http://127.0.0.1:1\"\ndefaults.{line}\n"), expected);
+    }
+}

@@ -21,6 +21,7 @@ use crate::{config::Breaker as Settings, seen::cells::Count};
 
 /// A window moves on in so many steps.
 const STEPS: u64 = 10;
+const STEPS_KEPT: usize = 10;
 
 /// The breaker, as all workers see it.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ pub enum Shown {
 
 /// What one worker has counted, by steps of the window. Written by that worker only.
 #[derive(Debug, Default)]
-pub struct Shard([Step; STEPS as usize]);
+pub struct Shard([Step; STEPS_KEPT]);
 
 #[derive(Debug, Default)]
 struct Step {

@@ -42,12 +42,15 @@ impl fmt::Debug for Guards {
     }
 }
 
+/// Endpoints and whether they are in use.
+type InUse = Vec<(String, bool)>;
+
 /// Labels and a number.
 type Rows = Vec<(Vec<(&'static str, String)>, u64)>;
 
 impl Guards {
     /// The endpoints of each upstream, and whether they are in use.
-    pub fn endpoints(&self, snapshot: &Snapshot) -> Vec<(Arc<str>, Vec<(String, bool)>)> {
+    pub fn endpoints(&self, snapshot: &Snapshot) -> Vec<(Arc<str>, InUse)> {
         let resolved = self.resolved.load();
         let of_one = |upstream: &crate::config::Upstream| {
             let fleet = self.registry.fleet(&upstream.name);
@@ -67,7 +70,7 @@ impl Guards {
         let now = Tick::at(Instant::now(), self.started);
         let admits =
             |route: &Route| self.registry.route(&route.name).new.admits(now, route.breaker.probes);
-        let is_in_use = |(name, endpoints): &(Arc<str>, Vec<(String, bool)>)| {
+        let is_in_use = |(name, endpoints): &(Arc<str>, InUse)| {
             &**name == upstream && endpoints.iter().any(|(_, in_use)| *in_use)
         };
         routes.into_iter().all(admits) && self.endpoints(&snapshot).iter().any(is_in_use)

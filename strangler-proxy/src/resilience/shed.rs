@@ -6,8 +6,12 @@
 
 use std::{cell::Cell, time::Duration};
 
-/// A request that waits for the processor this long each time it has to is worth less than a quick refusal.
-const LATE: Duration = Duration::from_millis(50);
+/// From here on the less important are refused: whatever is ready to run waits this long for the processor.
+const LATE: Duration = Duration::from_millis(100);
+
+/// From here on all but the most important are, the usual priority too: a quick refusal is worth more than an answer that
+/// takes this long at every step.
+const VERY_LATE: Duration = Duration::from_secs(1);
 
 /// Below this the worker has caught up.
 const IN_TIME: Duration = Duration::from_millis(25);
@@ -21,8 +25,9 @@ const LEVEL_MAX: u8 = 9;
 /// From this share of the connections on, in percent, low priorities are refused.
 const CROWDED_PERCENT: usize = 80;
 
-/// Connections alone raise the level to this at most: they may be idle, and the usual priority is not to suffer from that.
-const CROWDED_LEVEL_MAX: usize = 5;
+/// Connections alone raise the level to this at most, for they may be idle, and being late as well: the usual priority,
+/// 5, is not below it.
+const USUAL: u8 = 5;
 
 /// The level of one worker.
 #[derive(Debug, Default)]
@@ -52,7 +57,8 @@ impl Pressure {
             self.late.set(self.late.get() + 1);
             if self.late.get() >= TICKS_PER_LEVEL {
                 self.late.set(0);
-                self.by_time.set((level + 1).min(LEVEL_MAX));
+                let highest = if late >= VERY_LATE { LEVEL_MAX } else { USUAL.max(level) };
+                self.by_time.set((level + 1).min(highest));
             }
         } else {
             self.late.set(0);
@@ -64,31 +70,35 @@ impl Pressure {
     }
 }
 
-/// 1 from [`CROWDED_PERCENT`] on, [`CROWDED_LEVEL_MAX`] when all are open.
+/// 1 from [`CROWDED_PERCENT`] on, [`USUAL`] when all are open.
 fn crowded(open: usize, open_max: usize) -> u8 {
     let percent = open.saturating_mul(100) / open_max.max(1);
     let above = percent.saturating_sub(CROWDED_PERCENT);
-    let level = if percent < CROWDED_PERCENT {
-        0
-    } else {
-        1 + above * (CROWDED_LEVEL_MAX - 1) / (100 - CROWDED_PERCENT)
-    };
-    u8::try_from(level.min(CROWDED_LEVEL_MAX)).unwrap_or(LEVEL_MAX)
+    if percent < CROWDED_PERCENT {
+        return 0;
+    }
+    let more = above * usize::from(USUAL - 1) / (100 - CROWDED_PERCENT);
+    u8::try_from(1 + more).unwrap_or(USUAL).min(USUAL)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{LATE, Pressure, TICKS_PER_LEVEL, crowded};
+    use super::{LATE, Pressure, TICKS_PER_LEVEL, VERY_LATE, crowded};
 
     #[test]
     fn the_lowest_go_first_and_the_highest_never() {
         let pressure = Pressure::default();
         assert!(!pressure.sheds(0));
+        for _ in 0..200 {
+            pressure.tick(VERY_LATE - Duration::from_millis(1), 0, 100);
+        }
+        assert!(pressure.sheds(4) && !pressure.sheds(5), "the usual priority is 5");
+        let pressure = Pressure::default();
         let mut refused = Vec::new();
         for _ in 0..200 {
-            pressure.tick(LATE, 0, 100);
+            pressure.tick(VERY_LATE, 0, 100);
             let now: Vec<u8> = (0..=9).filter(|priority| pressure.sheds(*priority)).collect();
             if refused.last() != Some(&now) {
                 refused.push(now);

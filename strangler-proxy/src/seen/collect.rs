@@ -15,8 +15,11 @@ type Row<'a> = (&'a [(&'a str, &'a str)], u64);
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
+/// Reads one number of a route.
+type Read = fn(&RouteCells) -> &Count;
+
 /// What guards of a route have done, by name.
-const GUARDED: [(&str, &str, fn(&RouteCells) -> &Count); 6] = [
+const GUARDED: [(&str, &str, Read); 6] = [
     ("parked", "Requests that had to wait", |cells| &cells.parked),
     ("waited", "Requests that had to wait for a place", |cells| &cells.queued),
     ("crowded", "Refused because too many were under way", |cells| &cells.crowded),
@@ -126,7 +129,7 @@ fn per_route(
 }
 
 fn shadows(encoder: &mut DescriptorEncoder<'_>, routes: &Routes) -> fmt::Result {
-    const OUTCOMES: [(&str, fn(&RouteCells) -> &Count); 4] = [
+    const OUTCOMES: [(&str, Read); 4] = [
         ("agreed", |cells| &cells.shadow_agreed),
         ("differed", |cells| &cells.shadow_differed),
         ("failed", |cells| &cells.shadow_failed),

@@ -7,8 +7,8 @@ use crate::{
         Answer, Breaker, Endpoint, Fallback, Health, Limits, Outlier, Parking, Rate, RateKey,
         Retries, Timeouts, Upstream,
         document::{
-            BreakerPart, DefaultsPart, FallbackPart, LimitsPart, ParkingPart, PoolPart,
-            RetriesPart, TimeoutsPart, UpstreamPart,
+            BreakerPart, DefaultsPart, FallbackPart, HealthPart, LimitsPart, OutlierPart,
+            ParkingPart, PoolPart, RetriesPart, TimeoutsPart, UpstreamPart,
         },
         fault::{Fault, KeyPath},
     },
@@ -267,21 +267,50 @@ pub fn check_upstream(part: &UpstreamPart, path: &KeyPath, faults: &mut Vec<Faul
     if part.host.as_deref().is_some_and(|host| !is_field_value(host) || host.is_empty()) {
         faults.push(Fault::at(&path.key("host"), "is no host"));
     }
-    let health = &part.health;
-    if health.path.as_deref().is_some_and(|path| !path.starts_with('/') || !is_field_value(path)) {
-        faults.push(Fault::at(&path.key("health").key("path"), "must begin with `/`"));
+    check_watch(&part.health, &part.outlier, path, faults);
+}
+
+/// What holds for all routes and upstreams that say nothing else is held to the same rules.
+pub fn check_defaults(part: &DefaultsPart, faults: &mut Vec<Fault>) {
+    let path = &KeyPath::root().key("defaults");
+    check_timeouts(&part.timeouts, &path.key("timeouts"), faults);
+    check_retries(&part.retries, &path.key("retries"), faults);
+    check_breaker(&part.breaker, &path.key("breaker"), faults);
+    check_pool(&part.pool, &path.key("pool"), faults);
+    check_watch(&part.health, &part.outlier, path, faults);
+}
+
+fn check_watch(
+    health: &HealthPart,
+    outlier: &OutlierPart,
+    path: &KeyPath,
+    faults: &mut Vec<Fault>,
+) {
+    /// As often as the checks look what is due.
+    const INTERVAL_MIN: Duration = Duration::from_millis(50);
+    let here = path.key("health");
+    if health.path.as_deref().is_some_and(|path| {
+        !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic())
+    }) {
+        faults.push(Fault::at(&here.key("path"), "must begin with `/` and have no spaces"));
     }
     for (key, value) in [("rise", health.rise), ("fall", health.fall)] {
         if value == Some(0) {
-            faults.push(Fault::at(&path.key("health").key(key), "must be above 0"));
+            faults.push(Fault::at(&here.key(key), "must be above 0"));
         }
     }
-    for (key, value) in [("interval", health.interval), ("timeout", health.timeout)] {
-        if value.is_some_and(|time| time.get() < Duration::from_millis(10)) {
-            faults.push(Fault::at(&path.key("health").key(key), "must be at least 10ms"));
-        }
+    if health.interval.is_some_and(|time| time.get() < INTERVAL_MIN) {
+        faults.push(Fault::at(&here.key("interval"), "must be at least 50ms"));
     }
-    percent(part.outlier.ejected_max, &path.key("outlier").key("ejected_max"), faults);
+    if health.timeout.is_some_and(|time| time.get() < Duration::from_millis(10)) {
+        faults.push(Fault::at(&here.key("timeout"), "must be at least 10ms"));
+    }
+    let here = path.key("outlier");
+    percent(outlier.ejected_max, &here.key("ejected_max"), faults);
+    if outlier.failures == Some(0) {
+        let what = "must be above 0; to take no endpoint out, write `ejected_max = 0`";
+        faults.push(Fault::at(&here.key("failures"), what));
+    }
 }
 
 pub fn upstream(

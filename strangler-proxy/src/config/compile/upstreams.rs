@@ -32,11 +32,7 @@ impl<'c> Upstreams<'c> {
     pub fn new(config: &'c Config, faults: &mut Vec<Fault>) -> Self {
         let mut all = Self { config, found: Vec::new(), ids: BTreeMap::new(), parts: Vec::new() };
         let path = KeyPath::root().key("upstreams");
-        merge::check_pool(
-            &config.defaults.pool,
-            &KeyPath::root().key("defaults").key("pool"),
-            faults,
-        );
+        merge::check_defaults(&config.defaults, faults);
         for (name, part) in &config.upstreams {
             let here = path.key(name);
             if !merge::is_name(name) {
