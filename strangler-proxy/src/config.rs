@@ -1,7 +1,7 @@
 //! The configuration: a TOML file, the environment and flags, checked whole and made into an immutable [`Snapshot`].
 //!
-//! Reading order: [`document`] (what the file may say), [`snapshot`] (what the engine works from), [`compile`] (from one
-//! to the other, every fault with its key), [`load`] (the sources, and the line of each fault).
+//! Reading order: [`document`] (what the file may say), [`snapshot`] (what the engine works from), [`compile()`] (from one
+//! to the other, every fault with its key), [`load()`] (the sources, and the line of each fault).
 
 pub mod compile;
 pub mod document;

@@ -1,7 +1,7 @@
 //! The engine: workers that carry requests between clients and upstreams.
 //!
-//! Reading order: [`worker`] (a thread and what it owns), [`connection`] (a client's connection), [`request`] (one
-//! request), [`forward`] and [`exchange`] (an upstream asked), [`transfer`] (one direction of a body).
+//! Reading order: `worker` (a thread and what it owns), `connection` (a client's connection), `request` (one
+//! request), `forward` and `exchange` (an upstream asked), `transfer` (one direction of a body).
 
 mod accept;
 mod admit;
