@@ -128,7 +128,7 @@ pub fn normalise(path: &[u8], permitted: Leniency, out: &mut Vec<u8>) -> Result<
             b'/' => speller.slash(out)?,
             b'%' => rest = speller.encoded(after, out)?,
             byte if scan::is(*byte, PATH) => out.push(*byte),
-            byte => speller.raw(*byte, out)?,
+            byte => speller.raw(*byte, after, out)?,
         }
     }
     speller.end(out)?;
@@ -209,13 +209,14 @@ impl Speller {
 
     /// Spells a byte that must not stand in a path as it is.
     #[cold]
-    fn raw(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Cause> {
+    fn raw(&mut self, byte: u8, after: &[u8], out: &mut Vec<u8>) -> Result<(), Cause> {
         match byte {
             0..=0x1f | 0x7f => return Err(Cause::TargetControl),
             b' ' => return Err(Cause::TargetSpace),
             b'#' => return Err(Cause::TargetFragment),
             b'\\' => return Err(Cause::Backslash),
             b'?' => return Err(Cause::TargetCharacter),
+            0x80.. if is_overlong(byte, after) => return Err(Cause::OverlongEncoding),
             _ if self.permitted.has(Leniency::RAW_TARGET) => {}
             _ => return Err(raw_cause(byte)),
         }
@@ -273,10 +274,13 @@ fn hides_meaning(after: &[u8]) -> bool {
         || matches!(rest, [b'u' | b'U', ..])
 }
 
-/// Whether an encoded byte and the encodings after it are a UTF-8 form longer than needed (RFC 3629 3). Any other byte is
+/// Whether a byte and what comes after it, encoded or not, are a UTF-8 form longer than needed (RFC 3629 3). Any other byte is
 /// left alone: old clients encode Latin-1.
 fn is_overlong(byte: u8, after: &[u8]) -> bool {
-    let next = after.strip_prefix(b"%").and_then(pair).map(|(next, _)| next);
+    let next = match after {
+        [b'%', encoded @ ..] => pair(encoded).map(|(next, _)| next),
+        _ => after.first().copied(),
+    };
     matches!(
         (byte, next),
         (0xc0 | 0xc1, Some(0x80..=0xbf))
