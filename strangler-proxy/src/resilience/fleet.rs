@@ -196,9 +196,11 @@ impl<A: Clone + Eq + Hash> Fleet<A> {
         Arc::clone(self.members().entry(address.clone()).or_default())
     }
 
-    /// Forgets those that the upstream has no longer, so that names whose addresses change do not gather them.
+    /// Forgets those that the upstream has no longer and no worker uses any more, so that names whose addresses change do
+    /// not gather them.
     pub fn keep(&self, known: &HashSet<&A>) {
-        self.members().retain(|address, _| known.contains(address));
+        let is_used = |vitals: &Arc<Vitals>| Arc::strong_count(vitals) > 1;
+        self.members().retain(|address, vitals| known.contains(address) || is_used(vitals));
     }
 
     /// A request to this endpoint has failed. True where it is taken out by this.
@@ -302,6 +304,17 @@ mod tests {
         vitals.tried(true, Duration::ZERO, at(42));
         vitals.eject(OUTLIER.ejection, at(200));
         assert!(vitals.is_due_back(at(210)), "after a long calm it counts as the first time");
+    }
+
+    #[test]
+    fn only_what_nobody_uses_is_forgotten() {
+        let fleet = Fleet::default();
+        let used = fleet.of(&1);
+        drop((fleet.of(&2), fleet.of(&3)));
+        fleet.keep(&[&3].into());
+        used.checked(false, &Health { fall: 1, ..Health::DEFAULT }, at(0));
+        assert!(!fleet.of(&1).is_in_use(), "the same one");
+        assert_eq!(fleet.members().len(), 2);
     }
 
     #[test]

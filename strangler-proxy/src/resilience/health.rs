@@ -125,6 +125,8 @@ async fn live(checked: Checked) {
 fn look(checked: &Checked, plan: &mut Plan) -> bool {
     let now = Tick::at(Instant::now(), checked.started);
     let (snapshot, resolved) = (checked.shared.get(), checked.resolved.load_full());
+    // Between a change of the file and the word of the resolver the old ones are not forgotten.
+    let is_covered = resolved.covers(&snapshot);
     let mut is_restless = false;
     let mut known = HashSet::new();
     for upstream in snapshot.upstreams.iter() {
@@ -132,8 +134,7 @@ fn look(checked: &Checked, plan: &mut Plan) -> bool {
         let endpoints = upstream.endpoints.iter();
         let addresses: HashSet<&Address> =
             endpoints.flat_map(|endpoint| resolved.addresses(endpoint)).collect();
-        // Between a change of the file and the word of the resolver the old ones are not forgotten.
-        if resolved.covers(&snapshot) {
+        if is_covered {
             fleet.keep(&addresses);
         }
         let has_path = upstream.health.path.is_some();
