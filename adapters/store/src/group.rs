@@ -147,8 +147,8 @@ impl Writer<'_> {
         let Connection::Sqlite(c) = &mut self.connection else { return Ok(()) };
         AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")
             .map_err(|error| self.shared.failed(&error))?;
-        let verdict = match fence::epoch(&mut self.connection) {
-            Ok(epoch) => self.shared.fenced(epoch),
+        let verdict = match fence::row(&mut self.connection) {
+            Ok(row) => self.shared.fenced(&row),
             Err(error) => Err(self.shared.failed(&error)),
         };
         if verdict.is_err() {

@@ -42,7 +42,7 @@ pub use archive::{ArchiveError, Archived, backup, check_backup, restore};
 pub use bulk::insert_all;
 pub use cached::{Cached, cached};
 pub use connection::Connection;
-pub use fence::{FenceHolds, fence_holds};
+pub use fence::{FenceHolds, Standing, fence_holds, standing};
 pub use idempotency::ANSWERS_KEPT;
 pub use limits::Limits;
 pub use location::{Location, OpenError};

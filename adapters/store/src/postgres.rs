@@ -224,8 +224,8 @@ impl Worker {
         let Some(Seated { connection, .. }) = &mut self.connection else {
             return Err(Tried::Stale(error));
         };
-        Err(match crate::fence::epoch(connection) {
-            Ok(epoch) => match self.shared.fenced(epoch) {
+        Err(match crate::fence::row(connection) {
+            Ok(row) => match self.shared.fenced(&row) {
                 Err(moved) => Tried::End(End::NotExecuted(moved)),
                 Ok(()) => self.undone(error, true),
             },

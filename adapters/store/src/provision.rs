@@ -74,7 +74,7 @@ pub(crate) fn identifier(name: &str) -> String {
 }
 
 /// A text as SQL writes it.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

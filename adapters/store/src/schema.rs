@@ -5,6 +5,7 @@ diesel::table! {
     fence (id) {
         id -> Integer,
         epoch -> BigInt,
+        owner -> Text,
     }
 }
 

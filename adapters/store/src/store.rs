@@ -18,7 +18,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
 use crate::{
-    Abort, Connection, Limits, Location, OpenError, Tx,
+    Abort, Connection, Limits, Location, OpenError, Standing, Tx,
     fault::{self, Trouble},
     fence, group,
     idempotency::Slot,
@@ -60,13 +60,37 @@ impl Drop for Inner {
 }
 
 impl Store {
-    /// Opens the data of `module` and takes the epoch that its fence row shows. The tables must be there
-    /// ([`migrate`](crate::migrate)). Blocks; call it at start-up.
+    /// Opens the data of `module` and takes the epoch that its fence row shows, whoever it names: for tests and tools;
+    /// a deployment uses [`open_as`](Self::open_as). The tables must be there ([`migrate`](crate::migrate)). Blocks;
+    /// call it at start-up.
     pub fn open(
         module: &str,
         location: &Location,
         limits: Limits,
         clock: Clock,
+    ) -> Result<Self, OpenError> {
+        Self::open_for(module, location, limits, clock, None)
+    }
+
+    /// The same for a process of `deployment`: as owner when the fence row names it or nobody, as a standby otherwise.
+    /// A standby reads; each of its writes is `NotExecuted(Moved)`, until [`settle`](Self::settle) or
+    /// [`adopt`](Self::adopt). Whatever epoch such a process is told to write under, the door also looks at the name.
+    pub fn open_as(
+        module: &str,
+        location: &Location,
+        limits: Limits,
+        clock: Clock,
+        deployment: &str,
+    ) -> Result<Self, OpenError> {
+        Self::open_for(module, location, limits, clock, Some(deployment.to_owned()))
+    }
+
+    fn open_for(
+        module: &str,
+        location: &Location,
+        limits: Limits,
+        clock: Clock,
+        deployment: Option<String>,
     ) -> Result<Self, OpenError> {
         let writes = Arc::new(Queue::new(limits.queue_jobs_max));
         let reads = match location {
@@ -79,7 +103,8 @@ impl Store {
             reads,
             limits,
             clock,
-            epoch: AtomicU64::new(0),
+            epoch: AtomicU64::new(fence::STANDBY),
+            deployment,
             fed: watch::Sender::new(0),
             told: watch::Sender::new(0),
             sequenced: matches!(location, Location::Postgres { .. }),
@@ -129,9 +154,34 @@ impl Store {
         (self.inner.shared.reads.waiting(), self.inner.shared.writes.waiting())
     }
 
-    /// The epoch under which this process writes.
+    /// The epoch under which this process writes; zero in a standby.
     pub fn epoch(&self) -> u64 {
         self.inner.shared.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Does this process think that it may not write?
+    pub fn is_standby(&self) -> bool {
+        self.epoch() == fence::STANDBY
+    }
+
+    /// What the fence row says now.
+    pub async fn standing(&self, call: &Call) -> Answer<Standing, Never> {
+        self.read(call, |c| Ok(fence::row(c)?)).await
+    }
+
+    /// Looks at the fence row and takes the place that it gives: its epoch where it names this process's deployment (or
+    /// nobody), a standby otherwise. Harmless at any time; what it answers may be stale the moment after, which the
+    /// door finds out.
+    pub async fn settle(&self, call: &Call) -> Answer<Standing, Never> {
+        let row = self.standing(call).await?;
+        self.inner.shared.stand(&row);
+        Ok(row)
+    }
+
+    /// This process becomes a standby: writes that are not in a transaction yet are `NotExecuted(Moved)`. It takes
+    /// nothing away from other processes; only the row does that.
+    pub fn renounce(&self) {
+        self.inner.shared.epoch.store(fence::STANDBY, Ordering::Relaxed);
     }
 
     /// Runs queries that change nothing. Each statement sees the data as committed when it starts; use
@@ -240,7 +290,7 @@ impl Store {
             let epoch = tx.epoch();
             let done = f(tx.connection(), epoch)?;
             if done.is_none() {
-                shared.fenced(fence::epoch(tx.connection())?).map_err(Stop::NotExecuted)?;
+                shared.fenced(&fence::row(tx.connection())?).map_err(Stop::NotExecuted)?;
             }
             Ok(done)
         })
@@ -315,7 +365,7 @@ fn prepare(
     location: &Location,
     connection: &mut Connection,
 ) -> Result<(), OpenError> {
-    let epoch = fence::epoch(connection).map_err(|error| match fault::trouble(&error) {
+    let row = fence::row(connection).map_err(|error| match fault::trouble(&error) {
         // No such table, or nothing in it.
         Trouble::Bug => OpenError::NotMigrated(shared.module.clone()),
         Trouble::Collision
@@ -327,7 +377,7 @@ fn prepare(
         | Trouble::Busy
         | Trouble::Slow => unreadable(location, &error),
     })?;
-    shared.epoch.store(u64::try_from(epoch).unwrap_or(0), Ordering::Relaxed);
+    shared.stand(&row);
     let findings = inspect::findings(connection).map_err(|error| unreadable(location, &error))?;
     if findings.is_empty() {
         return Ok(());

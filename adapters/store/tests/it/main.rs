@@ -17,4 +17,5 @@ mod feed;
 mod migrations;
 mod prepared;
 mod shop;
+mod standby;
 mod waiting;

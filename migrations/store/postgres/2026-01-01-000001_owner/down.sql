@@ -1,0 +1,1 @@
+ALTER TABLE fence DROP COLUMN owner;
