@@ -14,6 +14,8 @@
     reason = "a bench: it prints, and it stops where it cannot measure"
 )]
 
+#[path = "peers/launch.rs"]
+mod launch;
 #[path = "peers/load.rs"]
 mod load;
 #[path = "peers/measure.rs"]
@@ -25,16 +27,10 @@ mod table;
 #[path = "peers/upstream.rs"]
 mod upstream;
 
-use strangler_proxy::{
-    config::{self, Source},
-    engine::Proxy,
-    steer::Shared,
-};
-
 use crate::{
+    launch::{Peer, Running},
     load::Load,
     measure::Sample,
-    proxies::{Peer, Running},
     table::Case,
 };
 
@@ -48,18 +44,8 @@ fn main() {
     match words.as_slice() {
         ["upstream", address, body] => upstream::serve(address, body.parse().unwrap()),
         ["load", rest @ ..] => Load::of(rest).run(),
-        ["ours", file] => ours(file),
+        ["ours", file] => launch::ours(file),
         options => compare(options),
-    }
-}
-
-/// This proxy as a program of its own would start it, until it is told to end.
-fn ours(file: &str) {
-    let loaded = config::load(&Source::file(file)).unwrap_or_else(|error| panic!("{error:#}"));
-    let handle = Proxy::start(&Shared::new(loaded.snapshot)).unwrap();
-    loop {
-        std::thread::park();
-        assert!(!handle.addresses().is_empty(), "it listens");
     }
 }
 
@@ -91,7 +77,7 @@ fn compare(options: &[&str]) {
 fn rounds_of(case: &Case, peers: &[Peer], rounds: usize) -> Vec<Vec<Sample>> {
     let backend = proxies::upstream(case);
     let running: Vec<Running> =
-        peers.iter().map(|peer| peer.start(case, backend.address())).collect();
+        peers.iter().map(|peer| proxies::start(*peer, case, backend.address())).collect();
     let mut samples: Vec<Vec<Sample>> = peers.iter().map(|_| Vec::new()).collect();
     for proxy in &running {
         measure::round(&Case { requests: case.requests / 5, ..*case }, proxy);

@@ -1,8 +1,11 @@
 //! One round: load on one proxy, and what it cost that proxy.
 
-use std::{fs, process::Command};
+use std::fs;
 
-use crate::{proxies::Running, table::Case};
+use crate::{
+    launch::{self, Running},
+    table::Case,
+};
 
 /// What one round showed.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +20,7 @@ pub struct Sample {
 /// Sends the case's requests through the proxy.
 pub fn round(case: &Case, proxy: &Running) -> Sample {
     let before = cpu_micros(&proxy.processes());
-    let load = Command::new("taskset")
-        .args(["-c", proxies_load_cores(case)])
+    let load = launch::on(load_cores(case))
         .arg(std::env::current_exe().unwrap())
         .args(["load", proxy.address()])
         .args([case.connections.to_string(), case.requests.to_string(), case.body.to_string()])
@@ -26,7 +28,7 @@ pub fn round(case: &Case, proxy: &Running) -> Sample {
         .expect("the load generator runs");
     let text = String::from_utf8_lossy(&load.stdout);
     let errors = String::from_utf8_lossy(&load.stderr);
-    assert!(load.status.success(), "{}: {errors}", proxy.peer().name());
+    assert!(load.status.success(), "{}: {errors}", proxy.name());
     let numbers: Vec<f64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
     let after = cpu_micros(&proxy.processes());
     let requests = f64::from(u32::try_from(case.requests).unwrap());
@@ -40,7 +42,7 @@ pub fn round(case: &Case, proxy: &Running) -> Sample {
 }
 
 /// With two workers the proxy has both cores, and so has everything else.
-pub fn proxies_load_cores(case: &Case) -> &'static str {
+pub fn load_cores(case: &Case) -> &'static str {
     if case.workers == 1 { "0" } else { "0,1" }
 }
 

@@ -1,6 +1,6 @@
 //! The cases, and how the table looks.
 
-use crate::{measure::Sample, proxies::Peer};
+use crate::{launch::Peer, measure::Sample};
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]

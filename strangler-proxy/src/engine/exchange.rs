@@ -149,7 +149,8 @@ impl Exchange {
         (framing, terms): (Framing, Terms),
     ) -> Result<Self, Cause> {
         let route = view.snapshot.route(asked.decision.route);
-        let body = BodyReader::new(kit.request.framing(), route.limits.body.unwrap_or(u64::MAX))?;
+        let body = BodyReader::new(kit.request.framing(), route.limits.body.unwrap_or(u64::MAX))?
+            .forgetting_trailers(kit.request.nominates());
         let encode = if framing == Framing::Chunked { Encode::Chunked } else { Encode::Raw };
         Ok(Self {
             upstream,
@@ -331,6 +332,7 @@ impl Exchange {
         }
         let framing = head.framing();
         let body = BodyReader::new(framing, u64::MAX).map_err(Fault::BadResponse)?;
+        let body = body.forgetting_trailers(head.nominates());
         self.download = Transfer::new(body, encode, head_len).go_on_from(&self.download);
         self.download.forget_head();
         Ok(())

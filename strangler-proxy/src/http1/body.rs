@@ -45,6 +45,7 @@ pub struct BodyReader {
     allowance: u64,
     extension_bytes: u64,
     trailers: Option<Box<Fields>>,
+    forgets_trailers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +72,22 @@ impl BodyReader {
             Framing::Chunked => (State::ChunkSize, 0),
             Framing::UntilClose => (State::UntilClose, 0),
         };
-        Ok(Self { state, left, allowance: body_max, extension_bytes: 0, trailers: None })
+        Ok(Self {
+            state,
+            left,
+            allowance: body_max,
+            extension_bytes: 0,
+            trailers: None,
+            forgets_trailers: false,
+        })
+    }
+
+    /// Checks trailers and then forgets them, where `forgets` says so: for a message whose `Connection` nominates fields
+    /// of its own. These must not pass in the trailers either (RFC 9110 7.6.1), and all trailers may be dropped (6.5.1).
+    #[must_use]
+    pub fn forgetting_trailers(mut self, forgets: bool) -> Self {
+        self.forgets_trailers = forgets;
+        self
     }
 
     /// Whether the message is over.
@@ -132,7 +148,7 @@ impl BodyReader {
     #[must_use]
     pub fn trailers(&self) -> &[Field] {
         match (&self.trailers, self.state) {
-            (Some(fields), State::Done) => fields.list(),
+            (Some(fields), State::Done) if !self.forgets_trailers => fields.list(),
             _ => &[],
         }
     }

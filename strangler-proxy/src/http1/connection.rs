@@ -25,6 +25,7 @@ pub(super) fn options(
     nominated: &mut Vec<Span>,
 ) -> Result<Options, Cause> {
     let mut options = Options::default();
+    nominated.clear();
     // What every browser sends.
     if !fields.repeats(Known::Connection) {
         match fields.get(Known::Connection) {
@@ -36,7 +37,6 @@ pub(super) fn options(
             Some(_) => {}
         }
     }
-    nominated.clear();
     for field in fields.all(Known::Connection) {
         let mut at = field.value.start as usize;
         for element in field.value.of(buf).split(|byte| *byte == b',') {
@@ -51,8 +51,8 @@ pub(super) fn options(
             at = end + 1;
         }
     }
-    if !nominated.is_empty() {
-        mark(fields, buf, nominated);
+    if options.close || !nominated.is_empty() {
+        mark(fields, buf, nominated, options.close);
     }
     Ok(options)
 }
@@ -82,11 +82,11 @@ fn note(
 }
 
 #[cold]
-fn mark(fields: &mut Fields, buf: &[u8], nominated: &[Span]) {
-    for field in fields.list_mut() {
-        if field.known == Known::Other
-            && nominated.iter().any(|name| same(name.of(buf), field.name.of(buf)))
-        {
+fn mark(fields: &mut Fields, buf: &[u8], nominated: &[Span], closes: bool) {
+    for field in fields.list_mut().iter_mut().filter(|field| field.known == Known::Other) {
+        let name = field.name.of(buf);
+        // `close` is an option and a reserved name of a field.
+        if closes && same(name, b"close") || nominated.iter().any(|one| same(one.of(buf), name)) {
             field.marks |= NOMINATED;
         }
     }

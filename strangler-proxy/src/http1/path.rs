@@ -186,7 +186,7 @@ impl Speller {
         if dots == 0 || dots > 2 {
             return Ok(false);
         }
-        if piece.get(dots) == Some(&b';') {
+        if begins_parameter(piece.get(dots..).unwrap_or_default()) {
             return Err(Cause::DotParameter);
         }
         if piece.len() != dots {
@@ -248,13 +248,19 @@ impl Speller {
         self.used = self.used.with(Leniency::ENCODED_SLASH);
         let piece = out.get(self.piece..).unwrap_or_default();
         let dots = piece.iter().take_while(|byte| **byte == b'.').count();
-        if (1..=2).contains(&dots) && matches!(piece.get(dots), None | Some(b';')) {
+        let after = piece.get(dots..).unwrap_or_default();
+        if (1..=2).contains(&dots) && (after.is_empty() || begins_parameter(after)) {
             return Err(Cause::EncodedSlash);
         }
         out.extend_from_slice(b"%2F");
         self.piece = out.len();
         Ok(())
     }
+}
+
+/// Whether a parameter stands here, as it is or, for whoever decodes before parting, encoded.
+fn begins_parameter(text: &[u8]) -> bool {
+    text.starts_with(b";") || text.starts_with(b"%3B")
 }
 
 /// The byte that two hexadecimal digits say, and what is after them.
@@ -265,20 +271,43 @@ fn pair(text: &[u8]) -> Option<(u8, &[u8])> {
 
 /// Whether what follows an encoded `%` makes it, when it is decoded once more or many times, a character that means something.
 fn hides_meaning(after: &[u8]) -> bool {
-    let mut rest = after;
-    while let Some(more) = rest.strip_prefix(b"25") {
-        rest = more;
+    // IIS reads `%u002e`, too.
+    let is_u = |text| matches!(plain(text), Some((b'u' | b'U', _)));
+    match deep(after) {
+        Some((byte, rest)) => {
+            matches!(byte, b'.' | b'/' | b'\\' | 0..=0x1f | 0x7f) || is_overlong(byte, rest)
+        }
+        None => is_u(after),
     }
-    pair(rest).is_some_and(|(byte, _)| matches!(byte, b'.' | b'/' | b'\\' | 0..=0x1f | 0x7f))
-        // IIS reads `%u002e`, too.
-        || matches!(rest, [b'u' | b'U', ..])
 }
 
-/// Whether a byte and what comes after it, encoded or not, are a UTF-8 form longer than needed (RFC 3629 3). Any other byte is
-/// left alone: old clients encode Latin-1.
+/// The byte that stands behind a `%` once it and every `%25` in front of it are decoded, and what is after it.
+fn deep(text: &[u8]) -> Option<(u8, &[u8])> {
+    let mut rest = text;
+    loop {
+        let (high, after) = plain(rest)?;
+        let (low, after) = plain(after)?;
+        match scan::hex(high)? << 4 | scan::hex(low)? {
+            b'%' => rest = after,
+            byte => return Some((byte, after)),
+        }
+    }
+}
+
+/// The next character, where it needs no encoding but may have one: `2` and `%32` are the same.
+fn plain(text: &[u8]) -> Option<(u8, &[u8])> {
+    match text {
+        [b'%', encoded @ ..] => pair(encoded).filter(|(byte, _)| byte.is_ascii_alphanumeric()),
+        [byte, rest @ ..] => Some((*byte, rest)),
+        [] => None,
+    }
+}
+
+/// Whether a byte and what comes after it, encoded or not or more than once, are a UTF-8 form longer than needed (RFC 3629 3).
+/// Any other byte is left alone: old clients encode Latin-1.
 fn is_overlong(byte: u8, after: &[u8]) -> bool {
     let next = match after {
-        [b'%', encoded @ ..] => pair(encoded).map(|(next, _)| next),
+        [b'%', encoded @ ..] => deep(encoded).map(|(next, _)| next),
         _ => after.first().copied(),
     };
     matches!(

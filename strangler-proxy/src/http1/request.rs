@@ -335,6 +335,13 @@ impl RequestHead {
         !matches!(self.framing, Framing::None | Framing::Length(0))
     }
 
+    /// Whether `Connection` nominates fields that have no other meaning here. Then
+    /// [`BodyReader::forgetting_trailers`](super::BodyReader::forgetting_trailers) must be told so.
+    #[must_use]
+    pub fn nominates(&self) -> bool {
+        !self.nominated.is_empty()
+    }
+
     /// Whether the connection may carry another request.
     #[must_use]
     pub fn keep_alive(&self) -> bool {

@@ -212,6 +212,13 @@ impl ResponseHead {
         self.framing
     }
 
+    /// Whether `Connection` nominates fields that have no other meaning here. Then
+    /// [`BodyReader::forgetting_trailers`](super::BodyReader::forgetting_trailers) must be told so.
+    #[must_use]
+    pub fn nominates(&self) -> bool {
+        !self.nominated.is_empty()
+    }
+
     /// Whether the connection may be used again after the body.
     #[must_use]
     pub fn keep_alive(&self) -> bool {

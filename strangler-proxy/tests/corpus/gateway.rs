@@ -120,7 +120,8 @@ fn request(case: &Case, wire: &mut Wire<'_>) -> Result<Saw, Cause> {
     let buf = &wire.all[wire.begin..wire.come];
     allowed.check(head.forgiven()).map_err(|refusal| refusal.cause)?;
     head.check_loop(buf, b"strangler-test").map_err(|refusal| refusal.cause)?;
-    let mut body = BodyReader::new(head.framing(), u64::MAX)?;
+    let body = BodyReader::new(head.framing(), u64::MAX)?;
+    let mut body = body.forgetting_trailers(head.nominates());
     wire.begin += head_len;
     let mut passed = Passed { keep_alive: head.keep_alive(), ..Passed::default() };
     if !payload(&mut body, wire, false, &mut passed)? {
@@ -189,7 +190,8 @@ fn response(case: &Case, wire: &mut Wire<'_>) -> Result<Saw, Cause> {
         }
     };
     let buf = &wire.all[wire.begin..wire.come];
-    let mut body = BodyReader::new(head.framing(), u64::MAX)?;
+    let body = BodyReader::new(head.framing(), u64::MAX)?;
+    let mut body = body.forgetting_trailers(head.nominates());
     wire.begin += head_len;
     let mut passed = Passed { keep_alive: head.keep_alive(), ..Passed::default() };
     if !payload(&mut body, wire, set(case, "eof"), &mut passed)? {

@@ -77,16 +77,33 @@ impl RequestHead {
         if !self.fields.seen().has(Known::Via) {
             return Ok(());
         }
-        let mut hops = self
-            .fields
-            .all(Known::Via)
-            .flat_map(|field| field.value.of(buf).split(|byte| *byte == b','))
-            .filter_map(|hop| {
-                scan::trim(hop)
-                    .split(|byte| matches!(byte, b' ' | b'\t'))
-                    .filter(|part| !part.is_empty())
-                    .nth(1)
-            });
+        let mut hops =
+            self.fields.all(Known::Via).flat_map(|field| hops(field.value.of(buf))).filter_map(
+                |hop| {
+                    scan::trim(hop)
+                        .split(|byte| matches!(byte, b' ' | b'\t'))
+                        .filter(|part| !part.is_empty())
+                        .nth(1)
+                },
+            );
         if hops.any(|by| same(by, pseudonym)) { Err(Cause::Loop.into()) } else { Ok(()) }
     }
+}
+
+/// The members of a `Via` list. A comma inside a comment parts nothing.
+fn hops(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut depth, mut is_quoted) = (0_u32, false);
+    list.split(move |byte| {
+        if std::mem::take(&mut is_quoted) {
+            return false;
+        }
+        match byte {
+            b'\\' => is_quoted = depth > 0,
+            b'(' => depth = depth.saturating_add(1),
+            b')' => depth = depth.saturating_sub(1),
+            b',' => return depth == 0,
+            _ => {}
+        }
+        false
+    })
 }
