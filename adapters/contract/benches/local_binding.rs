@@ -11,7 +11,8 @@ use std::{
 };
 
 use contract::{
-    Answer, Call, CallGraph, Caller, Command, Deadline, Never, Switch, async_trait, contract,
+    Answer, Call, CallGraph, Caller, Command, Deadline, Never, Switch, Target, async_trait,
+    contract,
 };
 use tracing::Level;
 
@@ -59,7 +60,7 @@ async fn main() {
     println!("{:<22} {:<8} {:>8} {:>8} {:>8}", "binding", "method", "bare ns", "ns", "added");
     let worst = compare("local", &*bare, &*bound, &call, &command).await;
     // For comparison: what a module that can be carved out pays.
-    let switch = Switch::new(1, Arc::clone(&bare));
+    let switch = Switch::new(1, Target::here(Arc::clone(&bare)));
     let edge = graph.edge("bench", "switched");
     let switched = contract::local::<dyn Counter>(contract::switchable(&switch), edge);
     compare("local over switchable", &*bare, &*switched, &call, &command).await;

@@ -66,9 +66,9 @@ pub trait Binding<C: Contract + ?Sized>: Send + Sync + 'static {
     ) -> impl Future<Output = Outcome<C, M>> + Send;
 }
 
-/// A value that can travel: arguments, answers and refusals.
-pub trait Wire: Serialize + DeserializeOwned + JsonSchema + Send + 'static {}
-impl<T: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Wire for T {}
+/// A value that can travel: arguments, answers and refusals. It can be sent twice, so it can be cloned.
+pub trait Wire: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {}
+impl<T: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static> Wire for T {}
 
 /// Does the method only ask, or does it change something?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

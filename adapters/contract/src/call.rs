@@ -23,6 +23,8 @@ pub struct Call {
     pub trace: TraceContext,
     /// On whose behalf the call is made.
     pub caller: Caller,
+    /// Did a process that does not have the module pass it on? It does not happen twice to one call.
+    pub forwarded: bool,
 }
 
 /// A command's context: a [`Call`] with the key that makes it idempotent.
@@ -51,7 +53,7 @@ pub enum CallError {
 impl Call {
     /// A call that starts a new trace.
     pub fn new(caller: Caller, deadline: Deadline) -> Self {
-        Self { deadline, trace: TraceContext::start(), caller }
+        Self { deadline, trace: TraceContext::start(), caller, forwarded: false }
     }
 
     /// The same call as the command that `key` names.
@@ -62,7 +64,7 @@ impl Call {
     /// The call that follows from this one on another's behalf: same trace and deadline.
     #[must_use]
     pub fn on_behalf_of(&self, caller: Caller) -> Self {
-        Self { deadline: self.deadline, trace: self.trace, caller }
+        Self { deadline: self.deadline, trace: self.trace, caller, forwarded: false }
     }
 }
 

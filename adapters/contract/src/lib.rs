@@ -6,6 +6,7 @@ mod credential;
 mod dice;
 mod dispatch;
 mod event;
+mod gate;
 mod graph;
 mod local;
 mod openrpc;
@@ -24,15 +25,16 @@ pub use contract_macros::contract;
 pub use credential::{Keyring, Secret, SecretError};
 pub use dispatch::{Dispatch, Parts, RpcError, code, dispatcher};
 pub use event::{Envelope, Event};
+pub use gate::GateLimits;
 pub use graph::{CallGraph, Edge, EdgeCount};
 pub use local::local;
 pub use openrpc::openrpc;
 pub use outcome::{Answer, Fault, Never, NotExecuted, Reason, Unknown};
-pub use ownership::Ownership;
+pub use ownership::{Doubt, Ownership};
 pub use rehearsal::{Rehearsal, rehearsal};
 pub use remote::{Client, Remote, RemoteError, RemoteLimits, remote};
 pub use schema::{Descriptor, Handshake, MethodDescriptor};
-pub use switch::{GateLimits, StaleEpoch, Switch, switchable};
+pub use switch::{Place, StaleEpoch, Switch, Target, forwarding, switchable};
 
 // What the macro's output and the implementers of contracts need.
 pub use async_trait::async_trait;

@@ -41,6 +41,8 @@ pub mod header {
     pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
     /// The hash of the method as the caller knows it.
     pub const METHOD_HASH: &str = "banyan-method-hash";
+    /// `1` where a process that does not have the module passes a call on.
+    pub const FORWARDED: &str = "banyan-forwarded";
 }
 
 /// The modules that this process answers for, and the secret that its callers must share.
@@ -102,6 +104,7 @@ pub struct Head {
     trace: Option<String>,
     key: Option<String>,
     hash: Option<String>,
+    forwarded: bool,
 }
 
 impl Head {
@@ -116,6 +119,7 @@ impl Head {
             trace: get(header::TRACEPARENT),
             key: get(header::IDEMPOTENCY_KEY),
             hash: get(header::METHOD_HASH),
+            forwarded: get(header::FORWARDED).as_deref() == Some("1"),
         }
     }
 }
@@ -286,7 +290,8 @@ fn checked(
     // As W3C has it: a trace that cannot be read is started anew, never a reason to refuse.
     let trace = head.trace.as_deref().and_then(|text| text.parse().ok());
     let deadline = Deadline::within(Duration::from_millis(remaining_ms).min(DEADLINE_MAX));
-    let call = Call { deadline, caller, trace: trace.unwrap_or_else(TraceContext::start) };
+    let trace = trace.unwrap_or_else(TraceContext::start);
+    let call = Call { deadline, caller, trace, forwarded: head.forwarded };
     Ok(Parts { call, key })
 }
 

@@ -1,58 +1,60 @@
 //! The switchable binding: where a module is can change while it is being called.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, watch};
+use tokio::{sync::watch, time::Instant};
 
-use crate::{Binding, Context, Contract, Deadline, Kind, Method, NotExecuted, Outcome, Reason};
+use crate::{
+    Binding, Context, Contract, Deadline, Doubt, Fault, GateLimits, Kind, Method, NotExecuted,
+    Outcome, Reason, gate::Gate,
+};
+
+/// The pauses between two questions to a module that says `Moved` while nobody knows where it went. The first is about
+/// as long as a switch takes to be told; the longest keeps a thousand callers from being a load.
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
+const PAUSE_LONGEST: Duration = Duration::from_millis(200);
 
 /// Where a module is now, and the gate before it. One per module and process.
 ///
 /// A closed gate holds commands, bounded in count and time; queries go on to the target, for the switch of a module
 /// pauses only its writes.
+///
+/// A call that meets the module in the middle of a move is asked again where the module has gone, with the same key
+/// and within its deadline: what was `Moved`, what a target that is no longer in force could not do, and what such a
+/// target left unanswered.
 pub struct Switch<C: ?Sized> {
-    target: ArcSwap<Target<C>>,
-    /// Written only while the watch's value is changed, so the two agree. Together with `in_flight` it is the gate:
-    /// who enters counts itself and then looks; who closes shuts and then counts. Both are sequentially consistent, so
-    /// at least one of them sees the other.
-    closed: AtomicBool,
-    opened: watch::Sender<bool>,
-    in_flight: AtomicUsize,
-    idle: Notify,
-    parked: AtomicUsize,
-    limits: GateLimits,
+    target: ArcSwap<InForce<C>>,
+    /// The generation of the target in force: rises with every swap and every new address.
+    changed: watch::Sender<u64>,
+    gate: Gate,
+    doubt: Doubt,
 }
 
-struct Target<C: ?Sized> {
-    epoch: u64,
+/// A way to a module.
+pub struct Target<C: ?Sized> {
     service: Arc<C>,
+    place: Place,
 }
 
-/// How many callers a closed gate holds, and for how long.
+/// Is a target in this process?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GateLimits {
-    /// Parked callers: enough for a busy second of a shop, little memory.
-    pub parked_max: usize,
-    /// How long a caller is held: several times the pause that a switch should take.
-    pub wait_max: Duration,
+pub enum Place {
+    /// In this process.
+    Here,
+    /// Behind a wire.
+    Elsewhere,
 }
 
-impl Default for GateLimits {
-    fn default() -> Self {
-        Self { parked_max: 4096, wait_max: Duration::from_secs(5) }
-    }
+struct InForce<C: ?Sized> {
+    epoch: u64,
+    generation: u64,
+    target: Target<C>,
 }
 
-/// A switch to an epoch that is not later than the one in force.
+/// An epoch that is not the one that would fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("epoch {offered} is not later than epoch {current}")]
+#[error("epoch {offered} does not fit: epoch {current} is in force")]
 pub struct StaleEpoch {
     /// The epoch that was offered.
     pub offered: u64,
@@ -60,22 +62,37 @@ pub struct StaleEpoch {
     pub current: u64,
 }
 
-impl<C: Contract + ?Sized> Switch<C> {
-    /// The module is at `target` since `epoch`; the gate is open.
-    pub fn new(epoch: u64, target: Arc<C>) -> Arc<Self> {
-        Self::with_limits(epoch, target, GateLimits::default())
+impl<C: ?Sized> Target<C> {
+    /// The module itself, in this process.
+    pub fn here(service: Arc<C>) -> Self {
+        Self { service, place: Place::Here }
     }
 
-    /// The same with these limits for the gate.
-    pub fn with_limits(epoch: u64, target: Arc<C>, limits: GateLimits) -> Arc<Self> {
+    /// A way to the module in another process.
+    pub fn elsewhere(service: Arc<C>) -> Self {
+        Self { service, place: Place::Elsewhere }
+    }
+}
+
+impl<C: ?Sized> Clone for Target<C> {
+    fn clone(&self) -> Self {
+        Self { service: Arc::clone(&self.service), place: self.place }
+    }
+}
+
+impl<C: Contract + ?Sized> Switch<C> {
+    /// The module is at `target` since `epoch`; the gate is open.
+    pub fn new(epoch: u64, target: Target<C>) -> Arc<Self> {
+        Self::with(epoch, target, GateLimits::default(), Doubt::default())
+    }
+
+    /// The same with these limits. Who is told `Moved` raises the doubt.
+    pub fn with(epoch: u64, target: Target<C>, limits: GateLimits, doubt: Doubt) -> Arc<Self> {
         Arc::new(Self {
-            target: ArcSwap::from_pointee(Target { epoch, service: target }),
-            closed: AtomicBool::new(false),
-            opened: watch::Sender::new(true),
-            in_flight: AtomicUsize::new(0),
-            idle: Notify::new(),
-            parked: AtomicUsize::new(0),
-            limits,
+            target: ArcSwap::from_pointee(InForce { epoch, generation: 0, target }),
+            changed: watch::Sender::new(0),
+            gate: Gate::new(limits),
+            doubt,
         })
     }
 
@@ -84,115 +101,237 @@ impl<C: Contract + ?Sized> Switch<C> {
         self.target.load().epoch
     }
 
+    /// Where calls go now.
+    pub fn place(&self) -> Place {
+        self.target.load().target.place
+    }
+
     /// Is the gate open?
     pub fn is_open(&self) -> bool {
-        !self.closed.load(Ordering::SeqCst)
+        self.gate.is_open()
     }
 
     /// Holds commands from now on. Those under way go on: wait for [`Self::drained`].
     pub fn close(&self) {
-        self.opened.send_modify(|open| {
-            *open = false;
-            self.closed.store(true, Ordering::SeqCst);
-        });
+        self.gate.close();
     }
 
     /// Lets commands through again, to the target in force.
     pub fn open(&self) {
-        self.opened.send_modify(|open| {
-            *open = true;
-            self.closed.store(false, Ordering::SeqCst);
-        });
+        self.gate.open();
     }
 
-    /// Sends calls to `target` from now on and opens the gate. Calls under way end where they began.
-    pub fn swap(&self, epoch: u64, target: Arc<C>) -> Result<(), StaleEpoch> {
-        let next = Arc::new(Target { epoch, service: target });
+    /// Holds commands in the name of `by` for so long: then the gate opens by itself. Again with the same name prolongs
+    /// it; false, and nothing done, while another one holds.
+    pub fn hold(&self, by: &str, time: Duration) -> bool {
+        self.gate.hold(by, time)
+    }
+
+    /// Opens the gate if it is `by` who holds it; false otherwise.
+    pub fn release(&self, by: &str) -> bool {
+        self.gate.release(by)
+    }
+
+    /// Sends calls to `target` from now on and opens the gate: the module has another owner since `epoch`, a later one.
+    /// Calls under way end where they began.
+    pub fn swap(&self, epoch: u64, target: Target<C>) -> Result<(), StaleEpoch> {
+        self.replace(epoch, target, |current| current < epoch)?;
+        self.gate.open();
+        Ok(())
+    }
+
+    /// Sends calls to `target` from now on: the same owner as before, reached another way. The gate stays as it is.
+    pub fn readdress(&self, epoch: u64, target: Target<C>) -> Result<(), StaleEpoch> {
+        self.replace(epoch, target, |current| current == epoch)
+    }
+
+    fn replace(
+        &self,
+        epoch: u64,
+        target: Target<C>,
+        fits: impl Fn(u64) -> bool,
+    ) -> Result<(), StaleEpoch> {
         let before = self.target.rcu(|current| {
-            if current.epoch < epoch { Arc::clone(&next) } else { Arc::clone(current) }
+            if !fits(current.epoch) {
+                return Arc::clone(current);
+            }
+            let generation = current.generation + 1;
+            Arc::new(InForce { epoch, generation, target: target.clone() })
         });
-        if before.epoch >= epoch {
+        if !fits(before.epoch) {
             return Err(StaleEpoch { offered: epoch, current: before.epoch });
         }
-        self.open();
+        // Of two at once the later may be the first to say so.
+        let generation = before.generation + 1;
+        self.changed.send_modify(|told| *told = generation.max(*told));
         Ok(())
     }
 
     /// Commands under way.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::SeqCst)
+        self.gate.in_flight()
     }
 
     /// Commands that the gate holds.
     pub fn parked(&self) -> usize {
-        self.parked.load(Ordering::Relaxed)
+        self.gate.parked()
     }
 
     /// Comes back when no command is under way. With the gate closed, none will be.
     pub async fn drained(&self) {
+        self.gate.drained().await;
+    }
+
+    /// Asks until there is an outcome that a move has no part in.
+    async fn ask<M: Method<C>>(&self, asked: &Asked<'_, C, M>) -> Outcome<C, M> {
+        let deadline = asked.context.call().deadline;
+        let mut course = Course::new(deadline, self.gate.limits.moved_max);
         loop {
-            let idle = self.idle.notified();
-            tokio::pin!(idle);
-            // From here on a notification is not missed.
-            idle.as_mut().enable();
-            if self.in_flight() == 0 {
-                return;
+            let (answer, target) = match self.once(asked).await {
+                Ok(done) => done,
+                Err(closed) => return Err(course.settled(M::Context::KIND, closed.into())),
+            };
+            let fault = match answer {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            course.unanswered |= matches!(fault, Fault::Unknown(_));
+            if !self.may_ask_again(&fault, (&target, asked.origin), &mut course).await {
+                return Err(course.settled(M::Context::KIND, fault));
             }
-            idle.await;
+            tracing::debug!(module = C::MODULE, method = M::NAME, "asks where the module has gone");
         }
     }
 
-    async fn enter(&self, deadline: Deadline) -> Result<Counted<'_>, NotExecuted> {
-        loop {
-            self.in_flight.fetch_add(1, Ordering::SeqCst);
-            let entered = Counted { count: &self.in_flight, idle: Some(&self.idle) };
-            if self.is_open() {
-                return Ok(entered);
-            }
-            drop(entered);
-            self.park(deadline).await?;
-        }
-    }
-
-    async fn park(&self, deadline: Deadline) -> Result<(), NotExecuted> {
-        let closed = |detail: &str| {
-            NotExecuted::new(Reason::GateClosed, detail).after(Duration::from_secs(1))
+    /// One question to the target in force.
+    async fn once<M: Method<C>>(
+        &self,
+        asked: &Asked<'_, C, M>,
+    ) -> Result<(Outcome<C, M>, Arc<InForce<C>>), NotExecuted> {
+        // Counted until the answer is there, not while it waits to be asked again.
+        let _entered = match M::Context::KIND {
+            Kind::Command => Some(self.gate.enter(asked.context.call().deadline).await?),
+            Kind::Query => None,
         };
-        let parked = self.parked.fetch_add(1, Ordering::Relaxed);
-        let _parked = Counted { count: &self.parked, idle: None };
-        if parked >= self.limits.parked_max {
-            return Err(closed("the gate is closed and too many wait before it"));
+        let target = self.target.load_full();
+        let context = match (target.target.place, asked.origin) {
+            (Place::Here, _) | (Place::Elsewhere, Origin::Process) => None,
+            (Place::Elsewhere, Origin::Wire) if asked.context.call().forwarded => {
+                let detail = "forwarded to a process that does not have the module";
+                return Ok((Err(Fault::not_executed(Reason::Moved, detail)), target));
+            }
+            (Place::Elsewhere, Origin::Wire) => forwarded(asked.context),
+        };
+        let context = context.as_ref().unwrap_or(asked.context);
+        let answer = M::call(&target.target.service, context, asked.argument.clone()).await;
+        Ok((answer, target))
+    }
+
+    /// Waits, where that makes sense, until another question may end differently.
+    async fn may_ask_again<R>(
+        &self,
+        fault: &Fault<R>,
+        (target, origin): (&InForce<C>, Origin),
+        course: &mut Course,
+    ) -> bool {
+        let moved = match fault {
+            Fault::Refused(_) => return false,
+            Fault::NotExecuted(fault) if !fault.reason.is_passing() => return false,
+            Fault::NotExecuted(fault) => fault.reason == Reason::Moved,
+            Fault::Unknown(_) => false,
+        };
+        let mut changed = self.changed.subscribe();
+        if *changed.borrow_and_update() > target.generation {
+            return Instant::now() < course.until;
         }
-        let mut opened = self.opened.subscribe();
-        let wait = self.limits.wait_max.min(deadline.remaining());
-        match tokio::time::timeout(wait, opened.wait_for(|open| *open)).await {
-            Ok(_open) => Ok(()),
-            Err(_elapsed) => Err(closed("the gate stayed closed")),
+        if !moved {
+            return false;
         }
+        self.doubt.raise();
+        if (target.target.place, origin) == (Place::Elsewhere, Origin::Wire) {
+            // Whoever sent it here asks again, and perhaps elsewhere.
+            return false;
+        }
+        let pause = course.pause();
+        let until = Instant::now() + pause;
+        if until >= course.until {
+            return false;
+        }
+        // Nothing changes: then the module's new owner may not have heard of its luck yet.
+        drop(tokio::time::timeout_at(until, changed.changed()).await);
+        true
     }
 }
 
-/// Counts down when it is dropped.
-struct Counted<'s> {
-    count: &'s AtomicUsize,
-    idle: Option<&'s Notify>,
+/// One call on its way through a switch.
+struct Asked<'a, C: ?Sized, M: Method<C>> {
+    context: &'a M::Context,
+    argument: M::Argument,
+    origin: Origin,
 }
 
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        let before = self.count.fetch_sub(1, Ordering::SeqCst);
-        if let (1, Some(idle)) = (before, self.idle) {
-            idle.notify_waiters();
+/// Where a call comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A caller in this process.
+    Process,
+    /// Another process, which took this one for the owner.
+    Wire,
+}
+
+/// The same call, marked as one that goes on over a second wire.
+fn forwarded<X: Context>(context: &X) -> Option<X> {
+    let call = crate::Call { forwarded: true, ..context.call().clone() };
+    X::from_parts(call, context.key().cloned())
+}
+
+/// What became of the questions so far.
+struct Course {
+    /// Nobody is asked again after this.
+    until: Instant,
+    pause: Duration,
+    /// May a question have had its effect?
+    unanswered: bool,
+}
+
+impl Course {
+    fn new(deadline: Deadline, moved_max: Duration) -> Self {
+        let until = deadline.instant().min((Instant::now() + moved_max).into_std()).into();
+        Self { until, pause: PAUSE_FIRST, unanswered: false }
+    }
+
+    fn pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(PAUSE_LONGEST);
+        pause
+    }
+
+    /// A command of which one question went unanswered may have had its effect, whatever became of the later ones.
+    fn settled<R>(&self, kind: Kind, last: Fault<R>) -> Fault<R> {
+        match (kind, last) {
+            (Kind::Command, Fault::NotExecuted(last)) if self.unanswered => {
+                Fault::unknown(format!("asked before a move and not answered; after it: {last}"))
+            }
+            (Kind::Command | Kind::Query, last) => last,
         }
     }
 }
 
 /// The contract of a module wherever it is. Whoever holds it never learns of a switch.
 pub fn switchable<C: Contract + ?Sized>(switch: &Arc<Switch<C>>) -> Arc<C> {
-    C::bind(Switchable(Arc::clone(switch)))
+    C::bind(Switchable { switch: Arc::clone(switch), origin: Origin::Process })
 }
 
-struct Switchable<C: ?Sized>(Arc<Switch<C>>);
+/// The same for calls that come from other processes: where the module is elsewhere by now they are forwarded, once.
+/// Two processes that take each other for the owner tell the caller `Moved`, and it asks again.
+pub fn forwarding<C: Contract + ?Sized>(switch: &Arc<Switch<C>>) -> Arc<C> {
+    C::bind(Switchable { switch: Arc::clone(switch), origin: Origin::Wire })
+}
+
+struct Switchable<C: ?Sized> {
+    switch: Arc<Switch<C>>,
+    origin: Origin,
+}
 
 impl<C: Contract + ?Sized> Binding<C> for Switchable<C> {
     async fn carry<M: Method<C>>(
@@ -200,11 +339,7 @@ impl<C: Contract + ?Sized> Binding<C> for Switchable<C> {
         context: &M::Context,
         argument: M::Argument,
     ) -> Outcome<C, M> {
-        let _entered = match M::Context::KIND {
-            Kind::Command => Some(self.0.enter(context.call().deadline).await?),
-            Kind::Query => None,
-        };
-        let target = self.0.target.load_full();
-        M::call(&target.service, context, argument).await
+        let asked = Asked { context, argument, origin: self.origin };
+        self.switch.ask::<M>(&asked).await
     }
 }

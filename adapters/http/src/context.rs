@@ -86,7 +86,7 @@ fn call(request: &HttpRequest) -> Call {
         .and_then(|context| context.visitor.as_ref())
         .map_or_else(|| Visitor::Anyone.caller(), Visitor::caller);
     let trace = context.and_then(|context| context.trace).unwrap_or_else(TraceContext::start);
-    Call { deadline: Deadline::within(time), trace, caller }
+    Call { trace, ..Call::new(caller, Deadline::within(time)) }
 }
 
 /// The key of this request; a fresh one for methods other than POST that carry none.

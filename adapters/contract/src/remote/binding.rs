@@ -169,6 +169,9 @@ impl RemoteBinding {
         if let Some(key) = context.key() {
             request = request.header(header::IDEMPOTENCY_KEY, key.as_str());
         }
+        if call.forwarded {
+            request = request.header(header::FORWARDED, "1");
+        }
         self.remote.client.send(request, body, timeout, limits.answer_bytes_max).await
     }
 

@@ -3,8 +3,8 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use contract::{
-    Answer, Binding, Call, Caller, Contract, Deadline, Edge, Fault, Method, Outcome, Reason,
-    Rehearsal, RemoteLimits, Switch,
+    Answer, Binding, Call, Caller, Contract, Deadline, Doubt, Edge, Fault, GateLimits, Method,
+    Outcome, Reason, Rehearsal, RemoteLimits, Switch, Target,
 };
 
 use crate::{
@@ -232,10 +232,16 @@ async fn remote_conforms() {
     conforms("remote", remote_world().await).await;
 }
 
+/// Quick to tell that a module has moved and nobody says where.
+fn switch(epoch: u64, target: Target<dyn Depot>) -> Arc<Switch<dyn Depot>> {
+    let limits = GateLimits { moved_max: Duration::from_millis(50), ..GateLimits::default() };
+    Switch::with(epoch, target, limits, Doubt::default())
+}
+
 #[tokio::test]
 async fn switchable_conforms() {
     let service = Service::new();
-    let switch = |target| contract::switchable::<dyn Depot>(&Switch::new(1, target));
+    let switch = |target| contract::switchable(&switch(1, Target::here(target)));
     let (depot, lossy) =
         (switch(local(Arc::clone(&service) as _)), switch(local(losing(&service))));
     conforms("switchable", World { service, depot, lossy, _servers: Vec::new() }).await;
@@ -245,10 +251,10 @@ async fn switchable_conforms() {
 async fn switched_to_remote_conforms() {
     let remote = remote_world().await;
     let switch = |target: &Arc<dyn Depot>| {
-        let switch = Switch::new(1, local(Service::new() as _));
-        let depot = contract::switchable::<dyn Depot>(&switch);
+        let switch = switch(1, Target::here(local(Service::new() as _)));
+        let depot = contract::switchable(&switch);
         switch.close();
-        switch.swap(2, Arc::clone(target)).unwrap();
+        switch.swap(2, Target::elsewhere(Arc::clone(target))).unwrap();
         depot
     };
     let (depot, lossy) = (switch(&remote.depot), switch(&remote.lossy));

@@ -2,18 +2,18 @@
 
 use std::{sync::Arc, task::Poll, time::Duration};
 
-use contract::{GateLimits, Reason, StaleEpoch, Switch};
+use contract::{Doubt, GateLimits, Reason, StaleEpoch, Switch, Target};
 
 use crate::depot::{Depot, Service, Taken, call, command, eventually, reason, take};
 
 fn limits(parked_max: usize, wait_max: Duration) -> GateLimits {
-    GateLimits { parked_max, wait_max }
+    GateLimits { parked_max, wait_max, ..GateLimits::default() }
 }
 
 #[tokio::test]
 async fn a_closed_gate_holds_commands_and_lets_queries_through() {
     let service = Service::new();
-    let switch = Switch::<dyn Depot>::new(1, Arc::clone(&service) as _);
+    let switch = Switch::<dyn Depot>::new(1, Target::here(Arc::clone(&service) as _));
     let depot = contract::switchable::<dyn Depot>(&switch);
     switch.close();
     let held = tokio::spawn({
@@ -31,7 +31,7 @@ async fn a_closed_gate_holds_commands_and_lets_queries_through() {
 #[tokio::test]
 async fn a_swap_sends_the_held_to_the_new_target() {
     let (old, new) = (Service::new(), Service::new());
-    let switch = Switch::<dyn Depot>::new(1, Arc::clone(&old) as _);
+    let switch = Switch::<dyn Depot>::new(1, Target::here(Arc::clone(&old) as _));
     let depot = contract::switchable::<dyn Depot>(&switch);
     switch.close();
     let held: Vec<_> = (0..16)
@@ -42,7 +42,7 @@ async fn a_swap_sends_the_held_to_the_new_target() {
         .collect();
     eventually("they are parked", || switch.parked() == 16).await;
     switch.drained().await;
-    switch.swap(2, Arc::clone(&new) as _).unwrap();
+    switch.swap(2, Target::here(Arc::clone(&new) as _)).unwrap();
     for one in held {
         assert!(one.await.unwrap().is_ok());
     }
@@ -54,7 +54,12 @@ async fn a_swap_sends_the_held_to_the_new_target() {
 async fn the_gate_holds_so_many_for_so_long() {
     let service = Service::new();
     let limits = limits(1, Duration::from_millis(20));
-    let switch = Switch::<dyn Depot>::with_limits(1, Arc::clone(&service) as _, limits);
+    let switch = Switch::<dyn Depot>::with(
+        1,
+        Target::here(Arc::clone(&service) as _),
+        limits,
+        Doubt::default(),
+    );
     let depot = contract::switchable::<dyn Depot>(&switch);
     switch.close();
     let (first, second) = (command("first"), command("second"));
@@ -66,7 +71,7 @@ async fn the_gate_holds_so_many_for_so_long() {
 #[tokio::test]
 async fn drained_waits_for_the_last_command() {
     let service = Service::new();
-    let switch = Switch::<dyn Depot>::new(1, Arc::clone(&service) as _);
+    let switch = Switch::<dyn Depot>::new(1, Target::here(Arc::clone(&service) as _));
     let depot = contract::switchable::<dyn Depot>(&switch);
     let under_way = tokio::spawn(async move { depot.wait(&command("slow"), ()).await });
     eventually("it has arrived", || service.arrived() == 1).await;
@@ -85,7 +90,7 @@ async fn drained_waits_for_the_last_command() {
 #[tokio::test]
 async fn callers_that_go_away_leave_no_trace_at_the_gate() {
     let (old, new) = (Service::new(), Service::new());
-    let switch = Switch::<dyn Depot>::new(1, Arc::clone(&old) as _);
+    let switch = Switch::<dyn Depot>::new(1, Target::here(Arc::clone(&old) as _));
     let depot = contract::switchable::<dyn Depot>(&switch);
     let spawn = |key: &'static str| {
         let depot = Arc::clone(&depot);
@@ -102,7 +107,7 @@ async fn callers_that_go_away_leave_no_trace_at_the_gate() {
     }
     switch.drained().await;
     assert_eq!((switch.parked(), switch.in_flight(), old.arrived()), (0, 0, 1));
-    switch.swap(2, Arc::clone(&new) as _).unwrap();
+    switch.swap(2, Target::here(Arc::clone(&new) as _)).unwrap();
     assert_eq!(depot.take(&command("k"), take(1)).await, Ok(Taken { left: 99 }));
     assert_eq!((new.left("TEAPOT"), old.left("TEAPOT")), (99, 100));
 }
@@ -110,11 +115,11 @@ async fn callers_that_go_away_leave_no_trace_at_the_gate() {
 #[tokio::test]
 async fn a_swap_in_the_middle_of_a_call_ends_it_where_it_began() {
     let (old, new) = (Service::new(), Service::new());
-    let switch = Switch::<dyn Depot>::new(1, Arc::clone(&old) as _);
+    let switch = Switch::<dyn Depot>::new(1, Target::here(Arc::clone(&old) as _));
     let depot = contract::switchable::<dyn Depot>(&switch);
     let under_way = tokio::spawn(async move { depot.wait(&command("slow"), ()).await });
     eventually("it has arrived", || old.arrived() == 1).await;
-    switch.swap(2, Arc::clone(&new) as _).unwrap();
+    switch.swap(2, Target::here(Arc::clone(&new) as _)).unwrap();
     assert_eq!(switch.in_flight(), 1);
     old.go.add_permits(1);
     assert_eq!(under_way.await.unwrap(), Ok(()));
@@ -123,10 +128,10 @@ async fn a_swap_in_the_middle_of_a_call_ends_it_where_it_began() {
 
 #[tokio::test]
 async fn an_older_epoch_is_refused() {
-    let switch = Switch::<dyn Depot>::new(5, Service::new() as _);
+    let switch = Switch::<dyn Depot>::new(5, Target::here(Service::new() as _));
     switch.close();
     for offered in [4, 5] {
-        let stale = switch.swap(offered, Service::new() as _);
+        let stale = switch.swap(offered, Target::here(Service::new() as _));
         assert_eq!(stale, Err(StaleEpoch { offered, current: 5 }));
     }
     assert!(!switch.is_open(), "a refused swap opens nothing");
@@ -135,7 +140,7 @@ async fn an_older_epoch_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_command_is_under_way_behind_a_closed_and_drained_gate() {
     let services = [Service::new(), Service::new()];
-    let switch = Switch::<dyn Depot>::new(1, Arc::clone(&services[1]) as _);
+    let switch = Switch::<dyn Depot>::new(1, Target::here(Arc::clone(&services[1]) as _));
     let depot = contract::switchable::<dyn Depot>(&switch);
     let callers: Vec<_> = (0..4)
         .map(|caller| {
@@ -156,7 +161,7 @@ async fn no_command_is_under_way_behind_a_closed_and_drained_gate() {
         tokio::task::yield_now().await;
         assert_eq!(old.arrived(), before, "something got past the gate");
         let new = &services[usize::try_from(epoch % 2).unwrap()];
-        switch.swap(epoch, Arc::clone(new) as _).unwrap();
+        switch.swap(epoch, Target::here(Arc::clone(new) as _)).unwrap();
         tokio::task::yield_now().await;
     }
     for caller in callers {
