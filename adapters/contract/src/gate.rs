@@ -1,8 +1,9 @@
 //! The gate before a module: it holds commands for the moment of a switch.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -44,8 +45,15 @@ pub(crate) struct Gate {
     state: watch::Sender<State>,
     in_flight: AtomicUsize,
     idle: Notify,
-    parked: AtomicUsize,
+    parked: Mutex<Parked>,
     pub(crate) limits: GateLimits,
+}
+
+/// Who waits before a closed gate, by a number of their own, and since when.
+#[derive(Debug, Default)]
+struct Parked {
+    next: u64,
+    since: BTreeMap<u64, Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,7 +79,7 @@ impl Gate {
             state: watch::Sender::new(State::Open),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
-            parked: AtomicUsize::new(0),
+            parked: Mutex::default(),
             limits,
         }
     }
@@ -122,12 +130,28 @@ impl Gate {
         })
     }
 
+    pub(crate) fn holder(&self) -> Option<Arc<str>> {
+        match &*self.state.borrow() {
+            State::Closed { by, .. } => by.clone(),
+            State::Open => None,
+        }
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::SeqCst)
     }
 
     pub(crate) fn parked(&self) -> usize {
-        self.parked.load(Ordering::Relaxed)
+        self.waiting().since.len()
+    }
+
+    pub(crate) fn waits(&self) -> Vec<Duration> {
+        self.waiting().since.values().map(Instant::elapsed).collect()
+    }
+
+    /// One insertion or removal cannot be half done.
+    fn waiting(&self) -> MutexGuard<'_, Parked> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn drained(&self) {
@@ -146,7 +170,7 @@ impl Gate {
     pub(crate) async fn enter(&self, deadline: Deadline) -> Result<Counted<'_>, NotExecuted> {
         loop {
             self.in_flight.fetch_add(1, Ordering::SeqCst);
-            let entered = Counted { count: &self.in_flight, idle: Some(&self.idle) };
+            let entered = Counted { count: &self.in_flight, idle: &self.idle };
             if self.is_open() {
                 return Ok(entered);
             }
@@ -159,11 +183,9 @@ impl Gate {
         let closed = |detail: &str| {
             NotExecuted::new(Reason::GateClosed, detail).after(Duration::from_secs(1))
         };
-        let parked = self.parked.fetch_add(1, Ordering::Relaxed);
-        let _parked = Counted { count: &self.parked, idle: None };
-        if parked >= self.limits.parked_max {
+        let Some(_place) = Place::take(self) else {
             return Err(closed("the gate is closed and too many wait before it"));
-        }
+        };
         let mut state = self.state.subscribe();
         let wait = self.limits.wait_max.min(deadline.remaining());
         match tokio::time::timeout(wait, until_open(&mut state)).await {
@@ -191,17 +213,42 @@ async fn until_open(state: &mut watch::Receiver<State>) {
     }
 }
 
+/// A place before the gate, given up when it is dropped.
+struct Place<'s> {
+    gate: &'s Gate,
+    number: u64,
+}
+
+impl<'s> Place<'s> {
+    fn take(gate: &'s Gate) -> Option<Self> {
+        let mut parked = gate.waiting();
+        if parked.since.len() >= gate.limits.parked_max {
+            return None;
+        }
+        let number = parked.next;
+        parked.next += 1;
+        parked.since.insert(number, Instant::now());
+        Some(Self { gate, number })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.gate.waiting().since.remove(&self.number);
+    }
+}
+
 /// Counts down when it is dropped.
 pub(crate) struct Counted<'s> {
     count: &'s AtomicUsize,
-    idle: Option<&'s Notify>,
+    idle: &'s Notify,
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         let before = self.count.fetch_sub(1, Ordering::SeqCst);
-        if let (1, Some(idle)) = (before, self.idle) {
-            idle.notify_waiters();
+        if before == 1 {
+            self.idle.notify_waiters();
         }
     }
 }

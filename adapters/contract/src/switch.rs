@@ -31,7 +31,7 @@ pub struct Switch<C: ?Sized> {
     doubt: Doubt,
 }
 
-/// A way to a module.
+/// A way to a module. Clones are cheap.
 pub struct Target<C: ?Sized> {
     service: Arc<C>,
     place: Place,
@@ -175,6 +175,17 @@ impl<C: Contract + ?Sized> Switch<C> {
     /// Commands that the gate holds.
     pub fn parked(&self) -> usize {
         self.gate.parked()
+    }
+
+    /// How long each of them has been held.
+    pub fn waits(&self) -> Vec<Duration> {
+        self.gate.waits()
+    }
+
+    /// In whose name the gate is held, if it is.
+    pub fn holder(&self) -> Option<Arc<str>> {
+        self.gate.is_open();
+        self.gate.holder()
     }
 
     /// Comes back when no command is under way. With the gate closed, none will be.

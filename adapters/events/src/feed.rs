@@ -38,6 +38,8 @@ pub struct FeedRead {
     pub wait: Duration,
     /// Who reads and what it will never ask for again, so that the source may forget it one day.
     pub reader: Option<Reader>,
+    /// Wires that the question has come over: a process that has no such feed passes it on, once.
+    pub hops: u8,
 }
 
 /// A reader that the source remembers.
@@ -52,7 +54,7 @@ pub struct Reader {
 impl FeedRead {
     /// What stands after `after` now, without waiting.
     pub fn after(after: u64) -> Self {
-        Self { after, limit: EVENTS_PER_PAGE_MAX, wait: Duration::ZERO, reader: None }
+        Self { after, limit: EVENTS_PER_PAGE_MAX, wait: Duration::ZERO, reader: None, hops: 0 }
     }
 
     /// No events, only where the feed ends: with everything in it that was told before this was asked.

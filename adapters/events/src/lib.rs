@@ -2,7 +2,7 @@
 //!
 //! A module tells facts with [`emit`](::store::Tx::emit), in the transaction that makes them true. Its [`Feed`] shows them in
 //! the order of dense positions: [`LocalFeed`] in the same process, [`HttpFeed`] from another one, which serves it with
-//! [`FeedServer`]. A module that wants to hear calls [`subscribe`] with a [`Handler`]; events and cursor are committed in
+//! [`FeedServer`], and [`FeedSwitch`] where the module may move from one to the other. A module that wants to hear calls [`subscribe`] with a [`Handler`]; events and cursor are committed in
 //! one transaction of the **hearing** module's store.
 //!
 //! Invariants:
@@ -35,6 +35,7 @@ mod serve;
 mod status;
 mod store;
 mod subscriber;
+mod switch;
 mod worker;
 
 pub use ::store::FeedPage;
@@ -48,4 +49,5 @@ pub use retention::{Forgotten, Retention, forget, retain};
 pub use serve::FeedServer;
 pub use status::{NotSettled, ResumeAt, ResumeError, Status, status};
 pub use subscriber::Counters;
+pub use switch::FeedSwitch;
 pub use worker::{Start, SubscriberConfig, Subscription, subscribe};

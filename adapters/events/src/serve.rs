@@ -99,6 +99,9 @@ pub(crate) fn query(ask: &FeedRead) -> String {
         let name: String = name.bytes().map(encoded).collect();
         text.push_str(&format!("&reader={name}&done={}", reader.done));
     }
+    if ask.hops > 0 {
+        text.push_str(&format!("&hops={}", ask.hops));
+    }
     text
 }
 
@@ -137,6 +140,7 @@ fn parse(query: &str, peer: &str) -> Result<FeedRead, String> {
             "limit" => ask.limit = u32::try_from(number()?).unwrap_or(u32::MAX),
             "wait_ms" => ask.wait = Duration::from_millis(number()?).min(WAIT_MAX),
             "done" => done = Some(number()?),
+            "hops" => ask.hops = u8::try_from(number()?).unwrap_or(u8::MAX),
             "reader" => {
                 let text = decoded(value).filter(|name| !name.is_empty() && name.len() <= 200);
                 name = Some(text.ok_or_else(|| "reader is no name".to_owned())?);
@@ -167,7 +171,7 @@ mod tests {
     fn a_read_survives_its_query() {
         let reader = Reader { name: "payments/books of 100%".into(), done: 6 };
         let wait = Duration::from_millis(1500);
-        let ask = FeedRead { after: 7, limit: 50, wait, reader: Some(reader) };
+        let ask = FeedRead { after: 7, limit: 50, wait, reader: Some(reader), hops: 1 };
         assert_eq!(parse(&query(&ask), "payments"), Ok(ask));
         assert_eq!(parse(&query(&FeedRead::head()), "x"), Ok(FeedRead::head()));
         for bad in ["after=-1", "after=x", "what=1", "reader=%zz&done=1"] {

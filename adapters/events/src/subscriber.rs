@@ -163,7 +163,7 @@ impl Subscriber {
         self.known = Some(at);
         let name = format!("{}/{}", self.delivery.store.module(), self.delivery.subscription);
         let reader = Some(Reader { name, done: at });
-        let ask = FeedRead { after: at, limit: self.limits().batch, wait, reader };
+        let ask = FeedRead { after: at, limit: self.limits().batch, wait, reader, hops: 0 };
         let page = match self.feed.read(ask).await {
             Ok(page) => page,
             Err(away) => return Turn::Away(away),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context, Result};
-use contract::{CallGraph, Client, Contract, Keyring, Remote, Switch, rpc};
+use contract::{CallGraph, Client, Contract, Keyring, Remote, Switch, Target, rpc};
 use events::{Feed, FeedServer, HttpFeed, LocalFeed};
 
 use super::{data::Own, descriptors};
@@ -54,7 +54,7 @@ impl<'a> Wires<'a> {
             Some(wire) => contract::rehearsal(service, wire),
             None => service,
         };
-        let switch = Switch::new(own.store.epoch(), service);
+        let switch = Switch::new(own.store.epoch(), Target::here(service));
         // Through the gate as well: what other processes ask must stop there, too, when the module moves.
         self.registry.insert(contract::dispatcher(self.binding(&switch, "rpc")));
         switch
@@ -63,7 +63,7 @@ impl<'a> Wires<'a> {
     /// A module that runs elsewhere.
     pub fn elsewhere<C: Contract + ?Sized>(&self) -> Result<Arc<Switch<C>>> {
         // Epoch 0: whatever placement says later is newer.
-        Ok(Switch::new(0, contract::remote(self.remote(C::MODULE)?)))
+        Ok(Switch::new(0, Target::elsewhere(contract::remote(self.remote(C::MODULE)?))))
     }
 
     /// How `caller` calls a module: through the switch, counted.

@@ -188,7 +188,7 @@ async fn a_hold_ends_by_itself() {
     assert_eq!(depot.take(&command("k"), take(1)).await, Ok(Taken { left: 99 }));
     assert!(switch.is_open());
     assert!(switch.hold("b", Duration::from_secs(60)) && !switch.release("a"));
-    assert!(!switch.is_open());
+    assert_eq!((switch.is_open(), switch.holder().as_deref()), (false, Some("b")));
     assert!(switch.release("b") && switch.is_open());
 }
 
@@ -206,6 +206,7 @@ async fn a_hold_that_is_prolonged_goes_on_holding() {
     let passed = contract::switchable(&other).take(&command("k"), take(1)).await;
     assert_eq!(passed, Ok(Taken { left: 99 }));
     assert_eq!((switch.parked(), switch.is_open()), (1, false));
+    assert!(switch.waits()[0] >= Duration::from_millis(40));
     assert!(switch.release("a"));
     assert_eq!(held.await.unwrap(), Ok(Taken { left: 99 }));
 }

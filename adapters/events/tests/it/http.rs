@@ -54,13 +54,25 @@ async fn answer(server: Arc<FeedServer>, mut stream: TcpStream) {
 }
 
 async fn remote(world: &World, key: &Secret, lock: &Secret) -> HttpFeed {
+    let (server, base) = process(lock).await;
+    server.insert(world.feed());
+    reader(world, &base, key)
+}
+
+/// The listener of a process that shows no feed yet, and where it is.
+pub async fn process(lock: &Secret) -> (Arc<FeedServer>, String) {
     let registry = Arc::new(rpc::Registry::new(lock.clone()));
     let server = Arc::new(FeedServer::new(registry));
-    server.insert(world.feed());
-    let base = serve(server).await;
+    let base = serve(Arc::clone(&server)).await;
+    (server, base)
+}
+
+/// How the hearer reads the feed at a process.
+pub fn reader(world: &World, base: &str, key: &Secret) -> HttpFeed {
     let client = Client::new(tokio::runtime::Handle::current());
-    let keyring = Keyring::derive(key, &["hearer"]);
-    HttpFeed::new(world.feed().source(), "hearer", Remote::new(client, &base, keyring).unwrap())
+    let (teller, hearer) = (world.teller.module(), world.hearer.module());
+    let keyring = Keyring::derive(key, &[hearer, teller]);
+    HttpFeed::new(teller, hearer, Remote::new(client, base, keyring).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,5 +11,6 @@ mod delivery;
 mod gaps;
 mod http;
 mod processes;
+mod switched;
 mod trouble;
 mod world;
