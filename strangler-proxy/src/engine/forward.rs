@@ -221,11 +221,7 @@ async fn connection(
     (view, asked): (&View, &Asked),
 ) -> Result<(Stream, bool), Fault> {
     if !fresh && let Some(stream) = endpoint.pool.take() {
-        // A request that must not be done twice gets no second try, so here it is worth asking the system whether the
-        // connection still stands.
-        if kit.request.method().is_idempotent() || stream.is_open() {
-            return Ok((stream, true));
-        }
+        return Ok((stream, true));
     }
     let timeouts = &view.snapshot.route(asked.decision.route).timeouts;
     let longest = timeouts.per_try.map_or(timeouts.connect, |one| one.min(timeouts.connect));

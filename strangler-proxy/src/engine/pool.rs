@@ -2,7 +2,9 @@
 //!
 //! Invariant: a connection in the pool has finished its last response to the byte, and nothing more had come when it was
 //! put here. Whatever comes while it lies here makes it useless: bytes that nobody asked for could only be taken for the
-//! answer to the next request.
+//! answer to the next request. So the system is asked once more before a connection is used: between two looks of the
+//! event loop a whole batch of requests is served, and what came meanwhile is not noted yet. That costs a system call for
+//! each request; taking a stray answer for the right one would cost more.
 
 use std::{
     cell::{Cell, RefCell},
@@ -33,12 +35,12 @@ struct Idle {
 }
 
 impl Pool {
-    /// A connection that was fine when the worker last heard from the kernel. It may have been closed since.
+    /// A connection that is open and on which nothing has come. It may be closed before the request is there.
     pub fn take(&self) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
         loop {
             let stream = idle.pop()?.stream;
-            if is_quiet(&stream) {
+            if is_quiet(&stream) && stream.is_open() {
                 return Some(stream);
             }
         }
@@ -80,4 +82,33 @@ impl Pool {
 /// Has nothing come on this connection, no byte and no end? Asks no system call: the event loop has noted it.
 fn is_quiet(stream: &Stream) -> bool {
     stream.poll_readable(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, net::TcpListener, time::Duration};
+
+    use super::{Pool, Tick};
+    use crate::engine::stream::Stream;
+
+    /// The event loop does not turn in between: only the system knows.
+    #[tokio::test]
+    async fn what_came_a_moment_ago_makes_a_connection_useless() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let pool = Pool::default();
+        for says in [Some("stray"), None] {
+            let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await;
+            let (mut other, _) = listener.accept().unwrap();
+            pool.put(Stream::Tcp(stream.unwrap()), Tick::of(0));
+            match says {
+                Some(text) => other.write_all(text.as_bytes()).unwrap(),
+                None => drop(other),
+            }
+            assert!(pool.take().is_none(), "{says:?}");
+        }
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await;
+        pool.put(Stream::Tcp(stream.unwrap()), Tick::of(0));
+        pool.sweep(Tick::of(0), Duration::from_secs(1));
+        assert!(pool.take().is_some());
+    }
 }
