@@ -269,6 +269,9 @@ pub fn write_head(client: &Client, kit: &mut Kit, asked: &Asked, view: &View, fr
     let is_new = asked.decision.side == Side::New;
     if let Some(path) = route.rewrite.path.as_ref().filter(|_| is_new) {
         with_facts(kit, asked.client, |facts| path.fill(facts, route.paths(), &mut rewritten));
+        // What the parameters bring along must not make another host of it: `//host/path` is one for some upstreams.
+        let slashes = rewritten.iter().take_while(|byte| **byte == b'/').count();
+        rewritten.drain(..slashes.saturating_sub(1));
     }
     let trusted = client.peer.is_some_and(|peer| snapshot.client.trusts(peer));
     let forwarding = Forwarding {

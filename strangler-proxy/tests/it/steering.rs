@@ -99,3 +99,25 @@ fn what_is_changed_of_requests_and_answers() {
     let answer = proxy.ask(get("/gone/7"));
     assert_eq!((answer.status(), answer.field("location")), (308, Some("https://other.example/7")));
 }
+
+/// `//evil.example/x` is a path for some and another host for others; no request may become one by being rewritten.
+#[test]
+fn what_is_rewritten_begins_with_one_slash() {
+    let upstream = Upstream::echo();
+    let proxy = Proxied::new(&format!(
+        "from = \"http://{0}\"\n[[routes]]\nname = \"stock\"\npath = \"/v1/{{*rest}}\"\nto = \"http://{0}\"\n\
+         stage = \"live\"\nrewrite.path = \"/{{rest}}\"\n",
+        upstream.address
+    ));
+    for (path, told) in [
+        ("/v1//evil.example/x", "/evil.example/x"),
+        ("/v1///a//b", "/a//b"),
+        ("/v1//", "/"),
+        ("/v1/", "/"),
+        ("/v1", "/"),
+        ("/v1/a", "/a"),
+    ] {
+        let answer = proxy.ask(get(path)).text();
+        assert_eq!(answer.lines().next(), Some(&*format!("GET {told} HTTP/1.1")), "{path}");
+    }
+}
