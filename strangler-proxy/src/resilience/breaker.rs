@@ -81,7 +81,15 @@ pub struct Fuse {
 /// A request that was let through. Dropped without a word it counts for nothing.
 #[derive(Debug)]
 #[must_use]
-pub struct Pass(Option<Arc<Breaker>>);
+pub struct Pass(Option<Probe>);
+
+/// A request that tries out whether the side is back.
+#[derive(Debug)]
+struct Probe {
+    breaker: Arc<Breaker>,
+    /// How often the breaker had opened then: what is still under way when it opens again says nothing of the next round.
+    round: u64,
+}
 
 /// The side is left alone for about so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +137,7 @@ impl Breaker {
         match *self.state() {
             State::Closed { .. } => true,
             State::Open { until } => now >= until,
-            State::HalfOpen { under_way, proved } => under_way + proved < probes,
+            State::HalfOpen { under_way, proved } => has_room(under_way, proved, probes),
         }
     }
 
@@ -174,34 +182,37 @@ impl Fuse {
             State::Open { until } if now < *until => return Err(Opened(now.until(*until))),
             State::Open { .. } => *state = State::HalfOpen { under_way: 1, proved: 0 },
             State::HalfOpen { under_way, proved }
-                if *under_way + *proved < self.settings.probes =>
+                if has_room(*under_way, *proved, self.settings.probes) =>
             {
                 *under_way += 1;
             }
             // The probes that are under way will tell; how soon nobody knows.
             State::HalfOpen { .. } => return Err(Opened(Duration::ZERO)),
         }
-        Ok(Pass(Some(Arc::clone(&self.breaker))))
+        let round = self.breaker.opened();
+        Ok(Pass(Some(Probe { breaker: Arc::clone(&self.breaker), round })))
     }
 
     /// The request got an answer.
     #[inline]
-    pub fn succeeded(&self, pass: Pass, now: Tick) {
+    pub fn succeeded(&self, mut pass: Pass, now: Tick) {
         if self.breaker.streak.load(Ordering::Relaxed) != 0 {
             self.breaker.streak.store(0, Ordering::Relaxed);
         }
         if let Some(step) = self.step(now) {
             step.good.add(1);
         }
-        if pass.0.is_some() {
-            self.proved(pass, now);
+        if let Some(probe) = pass.0.take() {
+            self.proved(&probe, now);
         }
     }
 
     #[cold]
-    fn proved(&self, mut pass: Pass, now: Tick) {
-        pass.0 = None;
+    fn proved(&self, probe: &Probe, now: Tick) {
         let mut state = self.breaker.state();
+        if !probe.is_of_this_round() {
+            return;
+        }
         let State::HalfOpen { under_way, proved } = &mut *state else { return };
         (*under_way, *proved) = (under_way.saturating_sub(1), *proved + 1);
         if *proved >= self.settings.probes {
@@ -215,7 +226,7 @@ impl Fuse {
     /// The request failed. Says whether the breaker has opened by this.
     #[cold]
     pub fn failed(&self, mut pass: Pass, now: Tick) -> bool {
-        let is_probe = pass.0.take().is_some();
+        let probe = pass.0.take();
         if let Some(step) = self.step(now) {
             step.bad.add(1);
         }
@@ -225,7 +236,7 @@ impl Fuse {
             State::Closed { since } => {
                 streak >= self.settings.failures || self.is_rate_reached(since, now)
             }
-            State::HalfOpen { .. } => is_probe,
+            State::HalfOpen { .. } => probe.is_some_and(|probe| probe.is_of_this_round()),
             // Was let through before it opened.
             State::Open { .. } => false,
         };
@@ -278,14 +289,28 @@ impl Fuse {
     }
 }
 
+impl Probe {
+    /// Asked with the state locked: the breaker opens only so.
+    fn is_of_this_round(&self) -> bool {
+        self.breaker.opened() == self.round
+    }
+}
+
 impl Drop for Pass {
     fn drop(&mut self) {
-        if let Some(breaker) = self.0.take()
-            && let State::HalfOpen { under_way, .. } = &mut *breaker.state()
+        if let Some(probe) = self.0.take()
+            && let State::HalfOpen { under_way, .. } = &mut *probe.breaker.state()
+            && probe.is_of_this_round()
         {
             *under_way = under_way.saturating_sub(1);
         }
     }
+}
+
+/// May one more probe go? One may in any case: where the configuration has come to ask for fewer, nobody else would tell
+/// that the side is well.
+fn has_room(under_way: u32, proved: u32, probes: u32) -> bool {
+    under_way == 0 || under_way.saturating_add(proved) < probes
 }
 
 #[cfg(test)]

@@ -121,3 +121,39 @@ fn a_probe_that_fails_opens_it_for_another_while() {
     assert!(one.admits(at(10)));
     assert_eq!(breaker.opened(), 2);
 }
+
+#[test]
+fn fewer_probes_by_a_new_configuration_do_not_leave_it_half_open_for_ever() {
+    let breaker = Arc::new(Breaker::default());
+    let three = fuse(&breaker, Settings { probes: 3, ..SETTINGS });
+    (0..3).filter(|_| fail(&three, at(1))).count();
+    succeed(&three, at(7));
+    succeed(&three, at(7));
+    assert_eq!(breaker.shown(), Shown::HalfOpen);
+    for probes in [1, 2] {
+        let fewer = fuse(&breaker, Settings { probes, ..SETTINGS });
+        assert!(fewer.admits(at(8)), "{probes}");
+        drop(fewer.enter(at(8)).unwrap());
+    }
+    let fewer = fuse(&breaker, Settings { probes: 1, ..SETTINGS });
+    succeed(&fewer, at(8));
+    assert_eq!(breaker.shown(), Shown::Closed);
+}
+
+#[test]
+fn a_probe_of_an_earlier_round_says_nothing_of_this_one() {
+    let breaker = Arc::new(Breaker::default());
+    let fuse = fuse(&breaker, SETTINGS);
+    (0..3).filter(|_| fail(&fuse, at(1))).count();
+    let (slow, slower) = (fuse.enter(at(7)).unwrap(), fuse.enter(at(7)).unwrap());
+    assert!(fuse.failed(slower, at(7)), "one of two probes");
+    // The next round, of two probes: one is under way.
+    let first = fuse.enter(at(13)).unwrap();
+    fuse.succeeded(slow, at(14));
+    let second = fuse.enter(at(14)).unwrap();
+    assert!(fuse.enter(at(14)).is_err(), "two are under way");
+    fuse.succeeded(first, at(14));
+    assert_eq!(breaker.shown(), Shown::HalfOpen, "one has proved itself");
+    fuse.succeeded(second, at(14));
+    assert_eq!(breaker.shown(), Shown::Closed);
+}
