@@ -58,6 +58,7 @@ pub async fn admit(
             decision,
             client: source,
             head_len,
+            may_be_done: false,
             endpoint: None,
             pair: None,
         };
@@ -70,10 +71,22 @@ pub async fn admit(
         }
         let route = view.route(decision.route);
         if let Some(inside) = route.gate.enter() {
-            return match place(client, kit, &view, decision).await {
-                Ok(place) => Ok((asked, view, Admission { _inside: inside, _place: place })),
-                Err(fault) => Err((asked, view, fault)),
+            let gate = Rc::clone(&route.gate);
+            let place = match place(client, kit, &view, decision).await {
+                Ok(place) => place,
+                Err(fault) => return Err((asked, view, fault)),
             };
+            let admission = Admission { _inside: inside, _place: place };
+            // Nothing has changed, but for those who have waited.
+            let now = client.worker.view();
+            if view.route(decision.route).bulkhead.is_none() || Rc::ptr_eq(&now, &view) {
+                return Ok((asked, view, admission));
+            }
+            let decision = decided(kit, &now, source);
+            if Rc::ptr_eq(&now.route(decision.route).gate, &gate) {
+                return Ok((Asked { decision, ..asked }, now, admission));
+            }
+            continue;
         }
         let parking = view.snapshot.route(decision.route).parking;
         if deadline.is_none() {

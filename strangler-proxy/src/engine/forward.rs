@@ -28,7 +28,7 @@ use crate::{
         write::{self, Announce, Forwarding, RequestOut, Scheme},
     },
     resilience::{balance::NoChoice, breaker::Opened, budget::pause, moment::seconds},
-    route::Side,
+    route::{Side, Stage},
 };
 
 /// Sends the request to the upstream that was decided on and its answer to the client, if the breaker lets it.
@@ -111,12 +111,14 @@ async fn tries(
                 return Ok(end);
             }
             Err(failed) if failed.was_stale => {
+                asked.may_be_done |= failed.resend != Resend::Unsent;
                 // The upstream had closed a connection that was idle. A new one does not have that fault, so this ends.
                 fresh = true;
                 continue;
             }
             Err(failed) => failed,
         };
+        asked.may_be_done |= failed.resend != Resend::Unsent;
         if failed.fault.is_upstreams() {
             blame(client, upstream, known);
         }
@@ -131,9 +133,20 @@ async fn tries(
         }
         let wait = pause(&route.retries, retry.into(), upstream.dice()).max(failed.retry_after);
         paused(client, kit, wait, total).await.map_err(Failed::unsent)?;
+        if is_killed(client, asked, view) {
+            return Err(failed);
+        }
         own.side(asked.decision.side).retried.add(1);
         (retry, not, fresh) = (retry + 1, Some(at), false);
     }
+}
+
+/// Has the kill switch been thrown since it was decided that the new side is asked, so that it is asked no more?
+pub fn is_killed(client: &Client, asked: &Asked, view: &View) -> bool {
+    asked.decision.side == Side::New
+        && view.snapshot.route(asked.decision.route).stage != Stage::Retired
+        && view.snapshot.kill.is_none()
+        && client.worker.view().snapshot.kill.is_some()
 }
 
 /// Could another try end better?

@@ -53,6 +53,8 @@ pub struct Asked {
     pub client: Option<IpAddr>,
     /// How long its head is.
     pub head_len: usize,
+    /// Has a side got some of it and may have done it? Then whether the last try was sent does not matter any more.
+    pub may_be_done: bool,
     /// The endpoint that was asked last.
     pub endpoint: Option<Rc<Endpoint>>,
     /// Its shadow, where it has one.
@@ -195,11 +197,12 @@ async fn asked_or_fallen_back(
         ended => return ended,
     };
     let is_safe = match failed.resend {
-        Resend::Unsent => true,
+        Resend::Unsent => !asked.may_be_done || kit.request.method().is_safe(),
         Resend::Sent => kit.request.method().is_safe(),
         Resend::Never => false,
     };
-    if !is_safe || failed.begun.is_some() || !falls_back(route) {
+    let killed = forward::is_killed(client, asked, view);
+    if !is_safe || failed.begun.is_some() || !(falls_back(route) || killed) {
         return Err(failed);
     }
     view.route(asked.decision.route).cells.to.failed.add(1);
@@ -210,7 +213,7 @@ async fn asked_or_fallen_back(
         "the old side is asked instead"
     );
     (asked.decision.side, asked.decision.upstream) = (Side::Old, route.from);
-    asked.decision.why = Why::FallenBack;
+    asked.decision.why = if killed { Why::Killed } else { Why::FallenBack };
     forward::ask(client, kit, asked, view).await
 }
 

@@ -8,9 +8,11 @@ use std::{
     },
 };
 
+use strangler_proxy::{config::KillSource, steer::Switch};
+
 use crate::{
     proxied::Proxied,
-    raw::{Message, Upstream, get, ok, until},
+    raw::{Message, Peer, Upstream, get, ok, until},
 };
 
 const POST: &str = "POST /stock HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
@@ -214,4 +216,72 @@ fn without_a_fallback_the_failure_is_shown() {
     let retired = shop(&old, nobody(), "stage = \"retired\"");
     is_problem(&retired.ask(get("/stock")), 502, "connection-refused");
     assert_eq!(old.asked(), 0, "a retired route has no old side");
+}
+
+/// A new side that reads the last request of its first connection, and is not there any more when it closes that.
+fn dies_with(requests: usize) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut peer = Peer::of(listener.accept().unwrap().0);
+        for _ in 1..requests {
+            peer.request().unwrap();
+            peer.send(ok("new"));
+        }
+        peer.request().unwrap();
+        drop(listener);
+    });
+    address
+}
+
+const DELETE: &str = "DELETE /stock HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[test]
+fn what_the_new_side_may_have_done_is_not_done_again_because_a_later_try_was_not_sent() {
+    // The second try is refused, and so has certainly not been sent; the first one was.
+    let old = Moody::new("old", b"");
+    let proxy = shop(&old, dies_with(1), "");
+    is_problem(&proxy.ask(DELETE), 502, "connection-refused");
+    // The same where the first one was sent on a connection that had been idle.
+    let proxy = shop(&old, dies_with(2), "");
+    let mut client = proxy.connect();
+    assert_eq!(client.ask(get("/stock")).text(), "new");
+    is_problem(&client.ask(DELETE), 502, "connection-refused");
+    assert_eq!(old.asked(), 0);
+    // What changes nothing may be asked twice.
+    let proxy = shop(&old, dies_with(1), "");
+    assert_eq!(proxy.ask(get("/stock")).text(), "old");
+}
+
+#[test]
+fn a_client_that_takes_too_long_is_no_failure_of_the_side() {
+    let side = Moody::new("well", b"");
+    let settings = "defaults.breaker = { failures = 2 }\ndefaults.timeouts.total = \"200ms\"";
+    let proxy = Proxied::with(side.upstream.address, settings);
+    for _ in 0..3 {
+        let mut client = proxy.connect();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
+        is_problem(&client.answer(), 408, "slow-body");
+    }
+    assert_eq!(proxy.ask(get("/")).text(), "well");
+}
+
+#[test]
+fn the_kill_switch_reaches_who_waits_for_a_second_try() {
+    let old = Moody::new("old", b"");
+    let wait = b"HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n";
+    for fallback in ["monolith", "none"] {
+        let new = Moody::new("new", wait);
+        new.set(false);
+        let lines = format!(
+            "fallback = \"{fallback}\"\nretries = {{ on = [503], backoff_longest = \"9s\" }}"
+        );
+        let proxy = shop(&old, new.upstream.address, &lines);
+        let mut client = proxy.connect();
+        client.send(get("/stock"));
+        until("it has failed once", || new.asked() == 1);
+        proxy.steering.switch(Switch::On, KillSource::Api, "test", "test");
+        assert_eq!(client.answer().text(), "old", "{fallback}");
+        assert_eq!(new.asked(), 1, "{fallback}");
+    }
 }

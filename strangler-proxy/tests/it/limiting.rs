@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use strangler_proxy::{config::KillSource, steer::Switch};
+
 use crate::{
     proxied::Proxied,
     raw::{Message, Peer, Upstream, get, ok, until},
@@ -164,4 +166,30 @@ fn low_priorities_go_first_when_connections_run_out() {
     drop(crowd);
     until("there is room again", || proxy.ask(get("/reports")).status() == 200);
     assert!(proxy.metrics().contains(r#"strangler_shed_total{route="reports"}"#));
+}
+
+#[test]
+fn the_kill_switch_reaches_who_waits_for_a_place() {
+    let (release, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (go, count) = (Arc::clone(&release), Arc::clone(&asked));
+    let new = Upstream::answering(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        until("the test lets it go", || go.load(Ordering::SeqCst));
+        ok("new")
+    });
+    let old = Upstream::answering(|_| ok("old"));
+    let proxy = Proxied::new(&format!(
+        "from = \"http://{}\"\n[[routes]]\nname = \"stock\"\npath = \"/stock\"\nto = \"http://{}\"\n\
+         stage = \"live\"\nlimits = {{ concurrency = 1, queue_time = \"1h\" }}\n",
+        old.address, new.address
+    ));
+    let (mut first, mut second) = (proxy.connect(), proxy.connect());
+    first.send(get("/stock"));
+    until("it is under way", || asked.load(Ordering::SeqCst) == 1);
+    second.send(get("/stock"));
+    until("it waits", || proxy.metrics().contains(r#"strangler_queued{route="stock"} 1"#));
+    proxy.steering.switch(Switch::On, KillSource::Api, "test", "test");
+    release.store(true, Ordering::SeqCst);
+    assert_eq!(first.answer().text(), "new");
+    assert_eq!(second.answer().text(), "old");
 }

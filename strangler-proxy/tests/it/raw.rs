@@ -59,6 +59,13 @@ impl Peer {
         Self { stream, unread: Vec::new() }
     }
 
+    /// A connection that was accepted.
+    pub fn of(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(3 * PATIENCE)).unwrap();
+        Self { stream, unread: Vec::new() }
+    }
+
     /// The same connection, for another thread to write to.
     pub fn other_half(&self) -> Self {
         Self { stream: self.stream.try_clone().unwrap(), unread: Vec::new() }
@@ -248,13 +255,11 @@ impl Upstream {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
-                stream.set_nodelay(true).unwrap();
-                stream.set_read_timeout(Some(3 * PATIENCE)).unwrap();
                 let number = counted.fetch_add(1, Ordering::SeqCst);
                 opened.fetch_add(1, Ordering::SeqCst);
                 let (serve, opened) = (Arc::clone(&serve), Arc::clone(&opened));
                 thread::spawn(move || {
-                    serve(&mut Peer { stream, unread: Vec::new() }, number);
+                    serve(&mut Peer::of(stream), number);
                     opened.fetch_sub(1, Ordering::SeqCst);
                 });
             }
