@@ -259,7 +259,8 @@ impl Exchange {
                 self.buffer.reserve(self.view.limits.head_bytes);
             }
             match self.upstream.poll_read(cx, &mut self.buffer) {
-                Poll::Ready(Ok(count)) if count > 0 => self.is_set = false,
+                // The deadline stands: a head that comes byte by byte has no more time than another.
+                Poll::Ready(Ok(count)) if count > 0 => {}
                 Poll::Ready(Ok(_) | Err(_)) => return Poll::Ready(Err(Fault::ClosedEarly)),
                 Poll::Pending => return Poll::Pending,
             }
@@ -278,6 +279,7 @@ impl Exchange {
             write::response(&mut kit.to_client, &kit.response, &self.buffer, &out);
         }
         self.buffer.drain(..head_len);
+        self.is_set = false;
         Ok(())
     }
 
@@ -292,7 +294,10 @@ impl Exchange {
             return Ok(Poll::Ready(()));
         }
         match self.download.poll_write(cx, &[], &mut client.stream, &mut kit.to_client) {
-            Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
+            Poll::Ready(Ok(())) => {
+                self.download.waits_for_sink = false;
+                Ok(Poll::Ready(()))
+            }
             Poll::Ready(Err(_)) => Err(Fault::ClientGone),
             Poll::Pending => Ok(Poll::Pending),
         }
@@ -402,7 +407,12 @@ impl Exchange {
             return Poll::Pending;
         }
         if timers.now() >= self.terms.total {
-            let fault = if client.has_ended { Fault::ClientGone } else { Fault::TotalTimeout };
+            // Whoever is waited for has taken too long: a client that drips is no failure of the upstream.
+            let fault = match self.waits(asked).1 {
+                _ if client.has_ended => Fault::ClientGone,
+                clients @ (Fault::SlowBody | Fault::ClientGone) => clients,
+                _ => Fault::TotalTimeout,
+            };
             return Poll::Ready(Err(fault));
         }
         Poll::Ready(Err(self.waits(asked).1))
@@ -413,6 +423,7 @@ impl Exchange {
         let timeouts = &self.view.snapshot.route(asked.decision.route).timeouts;
         let body_idle = self.view.snapshot.client.body_idle;
         match (self.reply, self.sending) {
+            (Reply::Head, _) if self.download.waits_for_sink => (body_idle, Fault::ClientGone),
             (Reply::Head, Sending::Going) if self.upload.waits_for_sink => {
                 (timeouts.idle, Fault::IdleTimeout)
             }
@@ -445,7 +456,11 @@ impl Exchange {
 
     /// The exchange is broken off; its upstream connection is closed with it.
     pub fn fail(mut self, client: &Client, kit: &Kit, fault: Fault) -> Failed {
-        let begun = (self.reply != Reply::Head && self.download.sent > 0).then_some(self.status);
+        let begun = match self.reply {
+            // Half of an informational answer: nothing can follow it.
+            Reply::Head => self.download.is_half_written().then(|| fault.status()),
+            Reply::Body | Reply::Switching => (self.download.sent > 0).then_some(self.status),
+        };
         let unheard = self.buffer.is_empty() && self.informational == 0;
         let resend = match (self.upload.is_replayable(), self.upload.sent) {
             (false, _) => Resend::Never,

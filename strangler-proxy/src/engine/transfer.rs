@@ -92,6 +92,11 @@ impl Transfer {
         self.read_at
     }
 
+    /// Has a part of what is staged gone out, and not the rest?
+    pub fn is_half_written(&self) -> bool {
+        self.staged_at > 0
+    }
+
     /// Can it be sent once more from the same buffer?
     pub fn is_replayable(&self) -> bool {
         !self.overwritten

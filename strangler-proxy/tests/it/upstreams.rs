@@ -1,6 +1,7 @@
 //! Upstreams that are dead, slow, wrong, or gone in the middle.
 
 use std::{
+    io::Read,
     net::{Shutdown, TcpListener},
     sync::atomic::Ordering,
     time::{Duration, Instant},
@@ -263,4 +264,41 @@ fn a_second_endpoint_has_what_the_first_cannot_take() {
         let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
         assert_eq!(proxy.ask(post).status(), 200, "certainly not sent to the dead one");
     }
+}
+
+#[test]
+fn a_head_that_comes_byte_by_byte_has_no_more_time_than_another() {
+    let upstream = Upstream::new(|peer, _| {
+        drop(peer.request());
+        let mut begin = peer.try_send("HTTP/1.1 200 OK\r\nX: ").is_ok();
+        while begin {
+            begin = peer.try_send("x").is_ok();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let proxy = Proxied::with(upstream.address, "defaults.timeouts.first_byte = \"300ms\"");
+    is_problem(&proxy.ask(get("/")), 504, "http_response_timeout");
+}
+
+/// A client that reads nothing gets half of an informational answer. Nothing else may stand in the middle of it.
+#[test]
+fn half_of_an_informational_answer_is_followed_by_nothing() {
+    let early = format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", "x".repeat(900_000));
+    let upstream = Upstream::new(move |peer, _| {
+        drop(peer.request());
+        while peer.try_send(&early).is_ok() {}
+    });
+    let proxy = Proxied::with(
+        upstream.address,
+        "defaults.timeouts.first_byte = \"300ms\"\nclient.head = \"1MiB\"\nclient.body_idle = \"500ms\"",
+    );
+    let mut client = proxy.connect();
+    client.send(get("/"));
+    until("it has begun", || upstream.open.load(Ordering::SeqCst) == 1);
+    until("it is over", || upstream.open.load(Ordering::SeqCst) == 0);
+    let mut told = Vec::new();
+    // An error is what a cut looks like.
+    drop(client.stream.read_to_end(&mut told));
+    let text = String::from_utf8(told).unwrap();
+    assert_eq!(text.matches("HTTP/1.1 ").count(), text.matches("HTTP/1.1 103").count());
 }
