@@ -53,7 +53,14 @@ pub struct Gate {
     emptied: RefCell<Vec<oneshot::Sender<()>>>,
     /// How many of the waiting may enter per tick; none: all at once.
     pace: Cell<Option<usize>>,
+    /// Another one, or none, stands in its place: nobody enters any more.
+    retired: Cell<bool>,
+    /// How many of `waiting` have left.
+    left: Cell<usize>,
 }
+
+/// So many places of those who left are kept at most, or as many as there are of those who wait.
+const LEFT_MAX: usize = 64;
 
 #[derive(Debug, Default)]
 struct Ticket {
@@ -125,12 +132,40 @@ impl Gate {
             waiting: RefCell::default(),
             emptied: RefCell::default(),
             pace: Cell::new(None),
+            retired: Cell::new(false),
+            left: Cell::new(0),
         })
+    }
+
+    /// One that stands in its place from now on, closed where this one is. Those who wait here are called, all of them and
+    /// in their order: they decide anew. Those inside stay inside.
+    pub fn renewed(&self) -> Rc<Self> {
+        let new = Self::new(Arc::clone(&self.lot));
+        new.held.set(self.held.get());
+        new.parked.set(self.parked.get());
+        self.retire();
+        new
+    }
+
+    /// Nothing stands in its place.
+    pub fn retire(&self) {
+        self.retired.set(true);
+        self.held.set(false);
+        self.parked.set(false);
+        // Who waits for an empty gate means the one that is there then, and must ask again.
+        self.emptied.borrow_mut().clear();
+        self.pace.set(None);
+        self.call();
+    }
+
+    /// Is anybody inside?
+    pub fn is_empty(&self) -> bool {
+        self.inside.get() == 0
     }
 
     /// Enters, where the gate is open.
     pub fn enter(self: &Rc<Self>) -> Option<Inside> {
-        if self.is_closed() {
+        if self.is_closed() || self.retired.get() {
             return None;
         }
         self.inside.set(self.inside.get() + 1);
@@ -178,13 +213,14 @@ impl Gate {
         self.emptied.borrow_mut().clear();
         let ticks = spread.as_millis() / tick.as_millis().max(1);
         let ticks = usize::try_from(ticks).unwrap_or(usize::MAX).max(1);
-        self.pace.set(Some(self.waiting.borrow().len().div_ceil(ticks).max(1)));
+        let waiting = self.waiting.borrow().len().saturating_sub(self.left.get());
+        self.pace.set(Some(waiting.div_ceil(ticks).max(1)));
         self.call();
     }
 
     /// `emptied` hears when nobody is inside any more. Of a gate that is open it hears nothing: its sender is dropped.
     pub fn when_empty(&self, emptied: oneshot::Sender<()>) {
-        if self.is_closed() {
+        if self.is_closed() || self.retired.get() {
             self.emptied.borrow_mut().push(emptied);
             self.tell_if_empty();
         }
@@ -200,6 +236,7 @@ impl Gate {
         while left > 0 {
             let Some(ticket) = waiting.pop_front() else { return };
             if ticket.left.get() {
+                self.left.set(self.left.get().saturating_sub(1));
                 continue;
             }
             left -= 1;
@@ -211,7 +248,7 @@ impl Gate {
     }
 
     fn tell_if_empty(&self) {
-        if self.is_closed() && self.inside.get() == 0 {
+        if (self.is_closed() || self.retired.get()) && self.inside.get() == 0 {
             for emptied in self.emptied.borrow_mut().drain(..) {
                 // Whoever asked may have given up.
                 emptied.send(()).unwrap_or_default();
@@ -240,12 +277,24 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        let gate = &self.gate;
+        gate.lot.leave(self.bytes);
+        if self.ticket.called.get() {
+            return;
+        }
         self.ticket.left.set(true);
-        self.gate.lot.leave(self.bytes);
-        let mut waiting = self.gate.waiting.borrow_mut();
-        // Places of those who left are given up from the front, so that a long parking does not gather them.
+        let mut left = gate.left.get() + 1;
+        let mut waiting = gate.waiting.borrow_mut();
         while waiting.front().is_some_and(|ticket| ticket.left.get()) {
             waiting.pop_front();
+            left = left.saturating_sub(1);
+        }
+        if left > LEFT_MAX.max(waiting.len() / 2) {
+            // Now and then, so that a long parking does not gather them.
+            waiting.retain(|ticket| !ticket.left.get());
+            gate.left.set(0);
+        } else {
+            gate.left.set(left);
         }
     }
 }

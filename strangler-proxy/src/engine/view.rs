@@ -1,6 +1,11 @@
 //! The configuration as one worker uses it: every name resolved to a place, so that a request looks nothing up by name.
 
-use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     endpoint::{Address, Endpoint, Endpoints},
@@ -21,7 +26,7 @@ use crate::{
         fleet::{Fleet, Vitals},
         rate::Limiter,
     },
-    route::{RouteId, Side, Stage, State, UpstreamId},
+    route::{RouteId, Side, Stage, State, UpstreamId, overlap, table::Match},
     seen::{Cells, RouteCells, SideCells},
 };
 
@@ -149,6 +154,8 @@ pub struct Common<'a> {
 #[derive(Debug, Default)]
 pub struct Kept {
     gates: HashMap<Box<str>, Rc<Gate>>,
+    /// Gates of configurations with other routes, as long as somebody is inside, and what their routes matched.
+    former: Vec<(Match, Rc<Gate>)>,
     cells: HashMap<Box<str>, Arc<RouteCells>>,
     guarded: HashMap<Box<str>, Rc<Guarded>>,
 }
@@ -186,9 +193,54 @@ impl Kept {
     pub fn gates(&self) -> impl Iterator<Item = &Rc<Gate>> {
         self.gates.values()
     }
+
+    /// The gates with somebody inside who was let in as another route's and might be this one's now.
+    pub fn former(&self, route: &Match) -> impl Iterator<Item = &Rc<Gate>> {
+        // The monolith's own route matches what nobody else does: that may be anything.
+        let meets = |old: &Match| {
+            old.paths.is_empty() || route.paths.is_empty() || overlap::meet(old, route)
+        };
+        let met = self.former.iter().filter(move |(old, gate)| !gate.is_empty() && meets(old));
+        met.map(|(_, gate)| gate)
+    }
+
+    /// Where the routes are other ones, those who are inside stay inside the gates of before, and those who wait decide
+    /// anew. So a barrier knows of all whom its route may have let in, whatever that was called then.
+    fn renew(&mut self, before: &Snapshot, now: &Snapshot) {
+        let as_before =
+            |(old, new): (&Route, &Route)| old.name == new.name && old.matched == new.matched;
+        if before.routes.len() == now.routes.len()
+            && before.routes.iter().zip(&now.routes).all(as_before)
+        {
+            return;
+        }
+        let names: HashSet<&str> = now.routes.iter().map(|route| &*route.name).collect();
+        for route in &before.routes {
+            let Some((name, gate)) = self.gates.remove_entry(&*route.name) else { continue };
+            if names.contains(&*name) {
+                self.gates.insert(name, gate.renewed());
+            } else {
+                gate.retire();
+            }
+            self.former.push((route.matched.clone(), gate));
+        }
+        self.former.retain(|(_, gate)| !gate.is_empty());
+    }
 }
 
 impl View {
+    /// Takes the place of another one.
+    pub fn after(
+        before: &Self,
+        snapshot: Arc<Snapshot>,
+        resolved: Arc<Resolved>,
+        kept: &mut Kept,
+        common: &Common<'_>,
+    ) -> Self {
+        kept.renew(&before.snapshot, &snapshot);
+        Self::new(snapshot, resolved, kept, common)
+    }
+
     /// Joins a snapshot to what this worker keeps.
     pub fn new(
         snapshot: Arc<Snapshot>,

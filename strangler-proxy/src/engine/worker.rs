@@ -259,10 +259,11 @@ impl Worker {
             return Rc::clone(&view);
         }
         let (snapshot, resolved) = (Arc::clone(snapshot), Arc::clone(resolved));
-        drop(view);
         let common = self.material.common(&self.endpoints, &self.timers);
         let kept = &mut *self.kept.borrow_mut();
-        let view = Rc::new(View::new(snapshot, resolved, kept, &common));
+        let after = Rc::new(View::after(&view, snapshot, resolved, kept, &common));
+        drop(view);
+        let view = after;
         *self.view.borrow_mut() = Rc::clone(&view);
         view
     }
@@ -299,9 +300,12 @@ impl Worker {
                 }
             }
             Command::Barrier(name, done) => {
-                let empty: Vec<_> = gates(&name)
-                    .into_iter()
-                    .map(|(_, gate)| {
+                let kept = self.kept.borrow();
+                let found = gates(&name);
+                let former = found.iter().flat_map(|(route, _)| kept.former(&route.matched));
+                let all = found.iter().map(|(_, gate)| gate).chain(former);
+                let empty: Vec<_> = all
+                    .map(|gate| {
                         let (tell, told) = oneshot::channel();
                         gate.when_empty(tell);
                         told

@@ -12,6 +12,11 @@ use crate::config::{
     fault::{Fault, KeyPath},
 };
 
+/// Can a request be both this route's and that one's, each by itself?
+pub fn meet(first: &Match, second: &Match) -> bool {
+    relation(first, second) != Relation::Apart
+}
+
 /// How what one route takes relates to what another does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Relation {
@@ -25,9 +30,14 @@ enum Relation {
     Crosses,
 }
 
-/// Looks at every pair.
+/// So many are told of: a slip in one route can put it in the way of all others, and each pair of thousands is too much
+/// to read and to hold.
+const TOLD_MAX: usize = 100;
+
+/// Looks at every pair, until enough is found.
 pub fn check(routes: &[Route], parts: &[RoutePart], faults: &mut Vec<Fault>) {
     let path = KeyPath::root().key("routes");
+    let told = faults.len();
     for (index, (part, route)) in parts.iter().zip(routes).enumerate() {
         for (at, name) in part.before.iter().enumerate() {
             let below = parts
@@ -40,7 +50,15 @@ pub fn check(routes: &[Route], parts: &[RoutePart], faults: &mut Vec<Fault>) {
                 faults.push(Fault::at(&path.index(index).key("before").index(at), what));
             }
         }
+        if faults.len() - told >= TOLD_MAX {
+            let what = "more routes than these stand in each other's way";
+            faults.push(Fault::at(&path.index(index), what));
+            return;
+        }
         for (later, (other_part, other)) in parts.iter().zip(routes).enumerate().skip(index + 1) {
+            if faults.len() - told >= TOLD_MAX {
+                break;
+            }
             let here = path.index(later);
             match relation(&route.matched, &other.matched) {
                 Relation::Apart | Relation::Inside => {}

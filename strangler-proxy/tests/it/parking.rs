@@ -197,3 +197,68 @@ fn after_the_wait_the_decision_is_made_anew() {
     proxy.handle.resume("stock");
     assert_eq!(client.answer().text(), "new");
 }
+
+/// Whom nobody holds any more goes on, whatever the file has made of the route meanwhile.
+#[test]
+fn a_route_that_is_renamed_or_removed_lets_its_requests_go() {
+    let upstream = Upstream::echo();
+    for by_call in [true, false] {
+        for name in ["renamed", "removed"] {
+            let proxy = shop(&upstream, "defaults.parking.time = \"1h\"");
+            if by_call {
+                assert!(runtime().block_on(proxy.handle.park("stock")));
+            } else {
+                proxy.steering.park(&target("stock"), Switch::On).unwrap();
+            }
+            let mut client = proxy.connect();
+            client.send(get("/stock"));
+            until("it waits", || proxy.handle.held("stock") == 1);
+            let path = if name == "renamed" { "/stock" } else { "/other" };
+            proxy.reload(&format!(
+                "from = \"http://{}\"\n[[routes]]\nname = \"{name}\"\npath = \"{path}\"\n",
+                upstream.address
+            ));
+            assert!(client.answer().text().starts_with("GET /stock"), "{name} {by_call}");
+            assert_eq!(proxy.handle.held("stock"), 0);
+        }
+    }
+}
+
+/// Who is under way under a name that is gone is waited for by the barrier of every name that is there.
+#[test]
+fn the_barrier_waits_for_requests_of_a_route_that_was_renamed() {
+    let release = Arc::new(AtomicBool::new(false));
+    let (inside, go) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&release));
+    let count = Arc::clone(&inside);
+    let upstream = Upstream::answering(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        until("the test lets it go", || go.load(Ordering::SeqCst));
+        count.fetch_sub(1, Ordering::SeqCst);
+        ok("done")
+    });
+    let proxy = shop(&upstream, "");
+    let mut client = proxy.connect();
+    client.send(get("/stock"));
+    until("it is inside", || inside.load(Ordering::SeqCst) == 1);
+    proxy.reload(&format!(
+        "from = \"http://{}\"\n[[routes]]\nname = \"stocks\"\npath = \"/stock\"\n",
+        upstream.address
+    ));
+    // Nothing is asked for, so that both workers have taken the file up when this is over.
+    assert!(!runtime().block_on(proxy.handle.emptied("nobody")));
+    thread::scope(|scope| {
+        let (proxy, inside) = (&proxy, &inside);
+        let parked = scope.spawn(move || {
+            assert!(runtime().block_on(proxy.handle.park("stocks")));
+            inside.load(Ordering::SeqCst)
+        });
+        let mut waiting = proxy.connect();
+        waiting.send(get("/stock"));
+        until("the gate is closed", || proxy.handle.held("stocks") == 1);
+        release.store(true, Ordering::SeqCst);
+        assert_eq!(parked.join().unwrap(), 0, "it was still under way");
+        assert_eq!(client.answer().text(), "done");
+        proxy.handle.resume("stocks");
+        assert_eq!(waiting.answer().text(), "done");
+    });
+}

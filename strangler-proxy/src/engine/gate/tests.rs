@@ -92,3 +92,17 @@ fn an_open_gate_gives_no_barrier() {
     gate.when_empty(tell);
     assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Closed));
 }
+
+#[test]
+fn a_long_parking_does_not_gather_those_who_left() {
+    let gate = Gate::new(Lots::default().of("group"));
+    gate.hold();
+    let first = gate.wait(1, ROOM).unwrap();
+    for _ in 0..10_000 {
+        drop(gate.wait(1, ROOM).unwrap());
+    }
+    let last = gate.wait(1, ROOM).unwrap();
+    assert!(gate.waiting.borrow().len() < 100, "{}", gate.waiting.borrow().len());
+    gate.release(TICK, TICK);
+    assert!(first.called(Waker::noop()) && last.called(Waker::noop()));
+}
