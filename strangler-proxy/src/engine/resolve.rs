@@ -99,6 +99,10 @@ fn lines(path: &Path) -> Result<Vec<Address>, String> {
             endpoint => found.extend(ask(&endpoint)?),
         }
     }
+    if found.is_empty() {
+        // Most likely it is being written. Whoever means that there is none says so in the configuration.
+        return Err("no line has an endpoint".to_owned());
+    }
     Ok(found)
 }
 
@@ -140,5 +144,24 @@ impl Resolver {
         drop(self.stop);
         // A resolver that panicked has said so itself.
         drop(self.thread.join());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::lines;
+
+    #[test]
+    fn a_file_that_is_being_written_takes_no_endpoint_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("endpoints");
+        fs::write(&path, "# two\nhttp://127.0.0.1:1\n\nunix:/run/a\n").unwrap();
+        assert_eq!(lines(&path).unwrap().len(), 2);
+        for text in ["", "# soon\n", "http://127.0.0.1:1\nfile:/a"] {
+            fs::write(&path, text).unwrap();
+            assert!(lines(&path).is_err(), "{text:?}");
+        }
     }
 }
