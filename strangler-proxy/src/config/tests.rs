@@ -241,3 +241,47 @@ fn the_defaults_are_held_to_the_rules_of_routes_and_upstreams() {
         check(&format!("from = \"http://127.0.0.1:1\"\ndefaults.{line}\n"), expected);
     }
 }
+
+#[test]
+fn many_faults_of_one_kind_are_told_by_the_first_of_them() {
+    let routes: String = (0..400)
+        .map(|number| format!("[[routes]]\nname = \"r{number}\"\npath = \"/a\"\n"))
+        .collect();
+    let found = faults(&format!("from = \"http://127.0.0.1:1\"\n{routes}"));
+    assert!(found.len() <= 101, "{}", found.len());
+    assert!(found.iter().any(|fault| fault.contains("`r1` is never reached: `r0` above it")));
+    assert!(found.iter().any(|fault| fault.contains("more")), "{found:#?}");
+}
+
+#[test]
+fn a_redirect_cannot_be_led_to_another_host() {
+    let redirect = |to: &str| {
+        format!(
+            "from = \"http://127.0.0.1:1\"\n[[routes]]\nname = \"a\"\npath = \"/v1/{{x}}/{{*rest}}\"\nredirect.to = \"{to}\"\n"
+        )
+    };
+    for to in [
+        "https://new.example{rest}",
+        "https://new.example{x}",
+        "https://{rest}",
+        "https://new.example:{x}/",
+        "https://{x}:443/",
+        "https://new.example{x}?a=b",
+        "/{rest}",
+        "//new.example",
+        "/{path}",
+    ] {
+        check(&redirect(to), "routes[0].redirect.to");
+    }
+    for to in [
+        "https://new.example/{rest}",
+        "https://new.example{path}",
+        "https://new.example{path}{query}",
+        "https://{host}{path}",
+        "https://{x}.new.example/{rest}",
+        "/new/{rest}",
+        "https://new.example",
+    ] {
+        assert_eq!(faults(&redirect(to)), Vec::<String>::new(), "{to}");
+    }
+}

@@ -69,6 +69,40 @@ impl Template {
         Ok(Self { pieces: pieces.into() })
     }
 
+    /// Can a parameter of the path say which host this URL means, as in `https://new.example{rest}` or
+    /// `https://new.example:{x}/`? One before a fixed end, `{tenant}.new.example`, cannot: it has no slash.
+    pub fn may_change_host(&self) -> bool {
+        let (mut in_authority, mut ends_it) = (false, false);
+        for piece in &self.pieces {
+            let text = match piece {
+                Piece::Text(text) if in_authority => text,
+                Piece::Text(text) => match text.split_once("://") {
+                    Some((_, rest)) => rest,
+                    None => return false,
+                },
+                Piece::Parameter(_) => {
+                    ends_it = true;
+                    continue;
+                }
+                // The client's own word for where it is.
+                Piece::Host => {
+                    ends_it = false;
+                    continue;
+                }
+                // These begin with `/` and `?`.
+                Piece::Path | Piece::Query => return ends_it,
+            };
+            in_authority = true;
+            let authority = text.split(['/', '?', '#']).next().unwrap_or_default();
+            // A port behind it does not make it another host.
+            ends_it &= authority.split(':').next().unwrap_or_default().is_empty();
+            if authority.len() < text.len() {
+                return ends_it;
+            }
+        }
+        ends_it
+    }
+
     /// Appends the text for a request that one of the route's patterns has matched.
     pub fn fill(&self, facts: &Facts<'_>, patterns: &[PathPattern], out: &mut Vec<u8>) {
         let pattern = patterns.iter().find(|pattern| pattern.matches(facts.path));

@@ -348,6 +348,11 @@ impl Making<'_, '_> {
             self.faults.push(Fault::at(&path.key("to"), what));
         }
         match Template::parse(&redirect.to, &matched.paths) {
+            Ok(to) if to.may_change_host() => {
+                let what = "lets the client choose the host: write a `/` before the parameter";
+                self.faults.push(Fault::at(&path.key("to"), what));
+                None
+            }
             Ok(to) => Some(Redirect { to, status }),
             Err(error) => {
                 self.faults.push(Fault::at(&path.key("to"), error));
