@@ -65,12 +65,22 @@ impl Audit {
         &self.path
     }
 
+    /// Appends a record without the lock: for what has happened already, and must not wait for another process. It is one
+    /// write, and so is whole whoever else writes.
+    pub fn append(&self, record: &Record) -> io::Result<()> {
+        Open(self.file()?).append(record)
+    }
+
     /// Opens it and takes its lock: held over the reading, editing and writing of a toggle, so that two processes do not
     /// overwrite each other's. The log is the right file for that, for it is never replaced.
     pub fn open(&self) -> io::Result<Open> {
-        let file = OpenOptions::new().create(true).append(true).mode(0o640).open(&self.path)?;
+        let file = self.file()?;
         file.lock()?;
         Ok(Open(file))
+    }
+
+    fn file(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).append(true).mode(0o640).open(&self.path)
     }
 }
 

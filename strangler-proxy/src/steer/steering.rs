@@ -5,7 +5,10 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde::{Deserialize, Serialize};
@@ -31,15 +34,18 @@ pub struct Steering {
     source: Source,
     shared: Shared,
     audit: Option<Audit>,
-    /// Held for one change from its reading to its being in force.
+    /// Held for one change from its reading to its being in force, files and disks included.
     state: Mutex<State>,
+    /// What is held over the files' word. Held only while a snapshot is put in force, never for a file: so that the kill
+    /// switch waits for nothing that can hang. Locked after `state` where both are.
+    holds: Mutex<Holds>,
+    /// Was the kill file there at the last look? Set with `state` locked.
+    kill_file: AtomicBool,
 }
 
 struct State {
-    holds: Holds,
     loaded: Loaded,
     seen: Vec<Option<Seen>>,
-    kill_file: bool,
     config: ConfigState,
 }
 
@@ -167,11 +173,18 @@ impl Steering {
         let snapshot = loaded.snapshot.clone().held(&holds);
         let shared = Shared::new(snapshot);
         let config = ConfigState::InForce { since: clock::now() };
-        let mut state = State { holds, loaded, seen: Vec::new(), kill_file, config };
+        let mut state = State { loaded, seen: Vec::new(), config };
         state.seen = seen(&source, &state.loaded);
         // Without a configuration file nothing is written.
         let audit = source.file.as_ref().map(|_| Audit::at(files.audit));
-        Self { source, shared, audit, state: Mutex::new(state) }
+        Self {
+            source,
+            shared,
+            audit,
+            state: Mutex::new(state),
+            holds: Mutex::new(holds),
+            kill_file: AtomicBool::new(kill_file),
+        }
     }
 
     /// The snapshot in force.
@@ -207,15 +220,24 @@ impl Steering {
 
     /// Looks whether a file has changed, and follows it.
     pub fn look(&self) {
-        let mut state = self.lock();
-        let kill = state.loaded.snapshot.files.kill.clone();
+        let kill = self.shared.get().files.kill.clone();
+        let state = match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
         let there = self.file().is_some() && kill.exists();
-        if there != state.kill_file {
-            state.kill_file = there;
+        let was_there = self.kill_file.load(Ordering::SeqCst);
+        // While somebody changes something and may hang, the switch is only thrown: it is taken back when it is sure that
+        // it was not just that somebody who throws it.
+        if there != was_there && (there || state.is_some()) {
+            self.kill_file.store(there, Ordering::SeqCst);
             let switch = if there { Switch::On } else { Switch::Off };
             let reason = if there { kill_reason(&kill) } else { String::new() };
-            self.throw(&mut state, switch, KillSource::File, "file", &reason);
+            let is_thrown = self.throw(switch, KillSource::File, &reason);
+            self.tell(switch, "file", &reason, is_thrown);
         }
+        let Some(mut state) = state else { return };
         let now = seen(&self.source, &state.loaded);
         if now != state.seen {
             state.seen = now;
@@ -280,9 +302,9 @@ impl Steering {
     /// Sets the toggle of a route or of all routes of a group, in the file.
     pub fn toggle(&self, target: &Target, toggle: Toggle) -> Result<Changed, SteerError> {
         check_reason(&target.why)?;
-        let mut state = self.lock();
-        // Held until the end: another process that toggles waits here.
+        // Held until the end: another process that toggles waits here. Before the state, which others here want.
         let mut log = self.open()?;
+        let mut state = self.lock();
         // The truth is what the files say now, not what was read of them at some time.
         let loaded = load(&self.source)?;
         let before = loaded.snapshot.clone();
@@ -316,7 +338,7 @@ impl Steering {
             ..Record::default()
         };
         self.put(&mut state, after);
-        state.seen = seen(&self.source, &state.loaded);
+        // What `seen` has stays as it is: the next look reads the file, and whatever somebody has saved since.
         if let Some((path, log)) = &mut log {
             let path = path.clone();
             log.append(&record).map_err(|source| SteerError::Write { path, source })?;
@@ -368,17 +390,21 @@ impl Steering {
         who: &str,
         reason: &str,
     ) -> Vec<String> {
-        let mut state = self.lock();
+        // At first, whatever the disk does and whoever holds the files.
+        let is_thrown = self.throw(switch, source, reason);
+        let state = self.lock();
         let path = state.loaded.snapshot.files.kill.clone();
         let mut notes = Vec::new();
-        // The file keeps the switch thrown over a restart.
-        let kept = match switch {
+        // The file keeps the switch thrown over a restart. It says what is in force now: somebody else may have come
+        // between.
+        let now = if self.holds().kill.is_some() { Switch::On } else { Switch::Off };
+        let kept = match now {
             Switch::On | Switch::Off if self.file().is_none() => Ok(()),
             Switch::On => write::replace(&path, &format!("{}\n", reason.trim())),
             Switch::Off => write::remove(&path),
         };
         if let Err(error) = kept {
-            notes.push(match switch {
+            notes.push(match now {
                 Switch::On => format!(
                     "a restart will undo it, for {} cannot be written: {error}",
                     path.display()
@@ -389,29 +415,33 @@ impl Steering {
                 ),
             });
         }
-        state.kill_file = self.file().is_some() && path.exists();
-        self.throw(&mut state, switch, source, who, reason);
+        self.kill_file.store(self.file().is_some() && path.exists(), Ordering::SeqCst);
+        drop(state);
+        self.tell(switch, who, reason, is_thrown);
         notes.extend(retired(&self.shared.get()));
         notes
     }
 
-    fn throw(
-        &self,
-        state: &mut State,
-        switch: Switch,
-        source: KillSource,
-        who: &str,
-        reason: &str,
-    ) {
-        let before = state.holds.kill.clone();
-        state.holds.kill = match switch {
+    /// Says whether it was not so before.
+    fn throw(&self, switch: Switch, source: KillSource, reason: &str) -> bool {
+        let kill = match switch {
             Switch::On => Some(Kill { source, reason: reason.trim().to_owned() }),
             Switch::Off => None,
         };
-        if before == state.holds.kill {
+        let mut holds = self.holds();
+        if holds.kill == kill {
+            return false;
+        }
+        holds.kill = kill;
+        // What is in force, not what was read last: that may be held by somebody.
+        self.shared.put((*self.shared.get()).clone().held(&holds));
+        true
+    }
+
+    fn tell(&self, switch: Switch, who: &str, reason: &str, is_thrown: bool) {
+        if !is_thrown {
             return;
         }
-        self.shared.put(state.loaded.snapshot.clone().held(&state.holds));
         let (what, undo) = match switch {
             Switch::On => ("kill", "off"),
             Switch::Off => ("unkill", "on"),
@@ -433,15 +463,17 @@ impl Steering {
     /// Parks a route or group, or lets it go. Returns the routes.
     pub fn park(&self, target: &Target, switch: Switch) -> Result<Vec<String>, SteerError> {
         check_reason(&target.why)?;
-        let mut state = self.lock();
+        let state = self.lock();
         let names = names(&state.loaded.snapshot, &target.name)?;
+        let mut holds = self.holds();
         for name in &names {
             match switch {
-                Switch::On => state.holds.parked.insert(name.clone(), ()),
-                Switch::Off => state.holds.parked.remove(name),
+                Switch::On => holds.parked.insert(name.clone(), ()),
+                Switch::Off => holds.parked.remove(name),
             };
         }
-        self.shared.put(state.loaded.snapshot.clone().held(&state.holds));
+        self.shared.put(state.loaded.snapshot.clone().held(&holds));
+        drop(holds);
         let what = if switch == Switch::On { "park" } else { "resume" };
         self.note(&Record {
             what: what.into(),
@@ -454,7 +486,7 @@ impl Steering {
     }
 
     fn put(&self, state: &mut State, loaded: Loaded) {
-        self.shared.put(loaded.snapshot.clone().held(&state.holds));
+        self.shared.put(loaded.snapshot.clone().held(&self.holds()));
         state.loaded = loaded;
         state.config = ConfigState::InForce { since: clock::now() };
     }
@@ -471,8 +503,7 @@ impl Steering {
     /// For what has happened already: a log that cannot be written is told, and stops nothing.
     fn note(&self, record: &Record) {
         let Some(audit) = &self.audit else { return };
-        let written = audit.open().and_then(|mut log| log.append(record));
-        if let Err(error) = written {
+        if let Err(error) = audit.append(record) {
             let path = audit.path().display();
             tracing::error!(%error, %path, ?record, "the audit log cannot be written");
         }
@@ -490,6 +521,11 @@ impl Steering {
 
     fn flag(&self) -> String {
         self.file().map(|path| format!(" --config {}", path.display())).unwrap_or_default()
+    }
+
+    fn holds(&self) -> MutexGuard<'_, Holds> {
+        // Changed by single assignments.
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::Semaphore,
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
@@ -41,10 +42,15 @@ enum Event {
     Switch(Switch),
 }
 
-/// Watches until it is dropped.
+/// Looks at the files that may be under way at once: one that hangs on a disk must not keep the next from seeing the kill
+/// file, and more than that would only gather.
+const LOOKS_MAX: usize = 2;
+
+/// Watches until it is dropped. Waits for nothing that it has started: the kill switch works whatever else hangs.
 pub async fn watch(steering: Arc<Steering>, mut signals: Option<Signals>) {
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let looks = Arc::new(Semaphore::new(LOOKS_MAX));
     loop {
         let event = match &mut signals {
             Some(signals) => tokio::select! {
@@ -58,17 +64,25 @@ pub async fn watch(steering: Arc<Steering>, mut signals: Option<Signals>) {
                 Event::Look
             }
         };
+        let look = match event {
+            Event::Look => match Arc::clone(&looks).try_acquire_owned() {
+                Ok(look) => Some(look),
+                Err(_all_hang) => continue,
+            },
+            Event::Reload | Event::Switch(_) => None,
+        };
         let steering = Arc::clone(&steering);
-        let done = spawn_blocking(move || match event {
-            Event::Look => steering.look(),
-            // What is wrong was told by the reload itself.
-            Event::Reload => drop(steering.reload("signal")),
-            Event::Switch(switch) => {
-                drop(steering.switch(switch, KillSource::Signal, "signal", ""));
+        // What panics there has said so.
+        drop(spawn_blocking(move || {
+            match event {
+                Event::Look => steering.look(),
+                // What is wrong was told by the reload itself.
+                Event::Reload => drop(steering.reload("signal")),
+                Event::Switch(switch) => {
+                    drop(steering.switch(switch, KillSource::Signal, "signal", ""));
+                }
             }
-        });
-        if let Err(error) = done.await {
-            tracing::error!(%error, "the look at the files failed");
-        }
+            drop(look);
+        }));
     }
 }

@@ -267,3 +267,89 @@ fn two_processes_that_toggle_at_once_lose_nothing() {
     assert_eq!((place.stage("stock").1, place.stage("moves").1), (last, last));
     assert_eq!(place.records().iter().filter(|record| record.what == "toggle").count(), 40);
 }
+
+/// Waits for it, but not for ever.
+fn soon(is_so: impl Fn() -> bool) -> bool {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !is_so() {
+        if std::time::Instant::now() > end {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+#[test]
+fn the_kill_switch_waits_for_no_lock() {
+    let place = Place::new();
+    let steering = &place.steering;
+    let killed = || steering.shared().get().kill.is_some();
+    let log = fs::File::create(place.path("shop.audit.jsonl")).unwrap();
+    log.lock().unwrap();
+    std::thread::scope(|scope| {
+        // Another process holds the log's lock: this one waits for it.
+        let toggles = scope.spawn(|| place.toggle("stock", "live"));
+        let both = [Switch::On, Switch::Off].repeat(20);
+        let all = both.into_iter().all(|switch| {
+            let thrown = scope.spawn(move || throw(steering, switch));
+            soon(|| killed() == (switch == Switch::On) && thrown.is_finished())
+        });
+        log.unlock().unwrap();
+        assert!(all);
+        toggles.join().unwrap().unwrap();
+    });
+    // Nor for a change that is under way: by the API and by the file.
+    let held = steering.lock();
+    std::thread::scope(|scope| {
+        scope.spawn(|| throw(steering, Switch::On));
+        let is_killed = soon(killed);
+        drop(held);
+        assert!(is_killed);
+    });
+    assert!(place.path("shop.kill").exists());
+    throw(steering, Switch::Off);
+    assert!(!place.path("shop.kill").exists() && !killed());
+    let held = steering.lock();
+    std::thread::scope(|scope| {
+        fs::write(place.path("shop.kill"), "help").unwrap();
+        let look = scope.spawn(|| steering.look());
+        let is_killed = soon(|| killed() && look.is_finished());
+        fs::remove_file(place.path("shop.kill")).unwrap();
+        let look = scope.spawn(|| steering.look());
+        let is_killed = is_killed && soon(|| look.is_finished()) && killed();
+        drop(held);
+        assert!(is_killed);
+    });
+    steering.look();
+    assert!(!killed());
+    assert_eq!(place.stage("stock").0, Stage::Live);
+}
+
+fn throw(steering: &Steering, switch: Switch) {
+    steering.switch(switch, KillSource::Api, "me", "because");
+}
+
+/// What somebody saves while a toggle is being written is seen all the same.
+#[test]
+fn what_was_saved_during_a_toggle_is_taken_up() {
+    let place = Place::new();
+    let path = place.path("shop.toml");
+    for round in 0..60 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for save in 0..20 {
+                    let text = format!("{FILE}# saved {round} {save}\n");
+                    // As an editor does, with a draft of its own.
+                    let draft = place.path("draft");
+                    fs::write(&draft, text).unwrap();
+                    fs::rename(&draft, &path).unwrap();
+                }
+            });
+            place.toggle("stock", if round % 2 == 0 { "live" } else { "off" }).unwrap();
+        });
+        place.steering.look();
+        let said = load(&place.steering.source).unwrap().snapshot.revision;
+        assert_eq!(place.steering.shared().get().revision, said, "round {round}");
+    }
+}
