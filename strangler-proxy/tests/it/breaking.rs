@@ -165,7 +165,7 @@ fn an_open_breaker_sends_everything_to_the_old_side_until_the_probes_succeed() {
     let proxy = shop(
         &old,
         new.upstream.address,
-        "breaker = { failures = 3, open = \"300ms\", probes = 1 }",
+        "breaker = { failures = 3, open = \"3s\", probes = 1 }",
     );
     new.set(false);
     for _ in 0..3 {
