@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
 use super::{
     AdminPlace, Client, Files, Kill, ListenAddress, Listener, Revision, Snapshot, Tester,
-    document::{Config, FilesPart},
+    document::{Config, FilesPart, RoutePart},
     fault::{Fault, KeyPath},
 };
 use crate::{
@@ -27,6 +27,9 @@ pub struct Holds {
 
 /// The most routes: their number is 16 bits wide, and checking each pair of more would take seconds.
 const ROUTES_MAX: usize = 5000;
+
+/// The most paths and hosts of all routes together, for the same reason: each of a route is held against each of another.
+const PATTERNS_MAX: usize = 10_000;
 
 /// The shortest tester's secret: it stands in for a login.
 const TESTER_SECRET_MIN: usize = 16;
@@ -50,6 +53,11 @@ pub fn compile(
         faults
             .push(Fault::at(&root.key("routes"), format_args!("there may be {ROUTES_MAX} routes")));
         return Err(faults);
+    }
+    let of_route = |route: &RoutePart| route.path.len() + route.grpc.len() + route.host.len();
+    if config.routes.iter().map(of_route).sum::<usize>() > PATTERNS_MAX {
+        let what = format_args!("all together may have {PATTERNS_MAX} paths and hosts").to_string();
+        return Err(vec![Fault::at(&root.key("routes"), what)]);
     }
     let listeners = listeners(config, &mut faults);
     let mut upstreams = upstreams::Upstreams::new(config, &mut faults);

@@ -35,11 +35,11 @@ impl Places {
     /// Parses.
     pub fn of(text: &str) -> Result<Self, Syntax> {
         match Document::parse(text) {
-            Ok(document) => Ok(Self { root: Reading(text).table(document.as_table()) }),
+            Ok(document) => Ok(Self { root: Reading::of(text).table(document.as_table()) }),
             Err(error) => {
                 let at = error.span().map_or(0, |span| span.start);
                 let what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-                Err(Syntax { line: Reading(text).line(at), what })
+                Err(Syntax { line: Reading::of(text).line(at), what })
             }
         }
     }
@@ -66,12 +66,19 @@ impl Places {
     }
 }
 
-struct Reading<'t>(&'t str);
+/// Where the lines end: looked up for each key, which by counting anew would take the square of a long file.
+struct Reading(Vec<usize>);
 
-impl Reading<'_> {
+impl Reading {
+    fn of(text: &str) -> Self {
+        Self(
+            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect(),
+        )
+    }
+
     /// The line of a byte, from 1.
     fn line(&self, at: usize) -> usize {
-        self.0.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+        self.0.partition_point(|end| *end < at) + 1
     }
 
     fn start(&self, span: Option<std::ops::Range<usize>>) -> usize {

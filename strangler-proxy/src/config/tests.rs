@@ -285,3 +285,13 @@ fn a_redirect_cannot_be_led_to_another_host() {
         assert_eq!(faults(&redirect(to)), Vec::<String>::new(), "{to}");
     }
 }
+
+#[test]
+fn more_paths_than_can_be_held_against_each_other_are_refused() {
+    let route = |name: &str| {
+        let paths: Vec<_> = (0..6000).map(|number| format!("\"/{name}/{number}\"")).collect();
+        format!("[[routes]]\nname = \"{name}\"\npath = [{}]\n", paths.join(","))
+    };
+    let text = format!("from = \"http://127.0.0.1:1\"\n{}{}", route("a"), route("b"));
+    check(&text, "routes: all together may have 10000 paths and hosts");
+}
