@@ -85,7 +85,12 @@ fn ask(endpoint: &Endpoint) -> Result<Vec<Address>, String> {
 /// The addresses of a file, one a line. One line that is wrong makes the whole file wrong: half of a list is not what
 /// its writer meant.
 fn lines(path: &Path) -> Result<Vec<Address>, String> {
-    let length = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        // A pipe would be waited for, a device has no end.
+        return Err("is not a file".to_owned());
+    }
+    let length = metadata.len();
     if length > FILE_BYTES_MAX {
         return Err(format!("{length} bytes are more than {FILE_BYTES_MAX}"));
     }
@@ -139,11 +144,11 @@ impl Resolver {
         Ok(Self { stop, thread })
     }
 
-    /// Ends the thread.
+    /// Tells the thread to end, and does not wait: it may be asking a name server that does not answer, and that is no
+    /// reason to hold up the end of the process.
     pub fn stop(self) {
         drop(self.stop);
-        // A resolver that panicked has said so itself.
-        drop(self.thread.join());
+        drop(self.thread);
     }
 }
 
@@ -163,5 +168,6 @@ mod tests {
             fs::write(&path, text).unwrap();
             assert!(lines(&path).is_err(), "{text:?}");
         }
+        assert!(lines("/dev/zero".as_ref()).is_err() && lines(folder.path()).is_err());
     }
 }
