@@ -162,11 +162,8 @@ fn what_the_new_side_may_have_done_is_not_done_again() {
 #[test]
 fn an_open_breaker_sends_everything_to_the_old_side_until_the_probes_succeed() {
     let (old, new) = (Moody::new("old", BUSY), Moody::new("new", BUSY));
-    let proxy = shop(
-        &old,
-        new.upstream.address,
-        "breaker = { failures = 3, open = \"3s\", probes = 1 }",
-    );
+    let proxy =
+        shop(&old, new.upstream.address, "breaker = { failures = 3, open = \"3s\", probes = 1 }");
     new.set(false);
     for _ in 0..3 {
         assert_eq!(proxy.ask(POST).text(), "busy", "its own answer");

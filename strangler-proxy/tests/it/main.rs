@@ -25,3 +25,4 @@ mod soak;
 mod steering;
 mod tunnels;
 mod upstreams;
+mod vanishing;

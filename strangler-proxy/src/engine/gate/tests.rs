@@ -1,7 +1,12 @@
 //! The gate, without sockets.
 
-use std::{sync::Arc, task::Waker, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Waker,
+    time::Duration,
+};
 
+use proptest::prelude::*;
 use tokio::sync::oneshot;
 
 use super::{Full, Gate, Lots, Room};
@@ -105,4 +110,104 @@ fn a_long_parking_does_not_gather_those_who_left() {
     assert!(gate.waiting.borrow().len() < 100, "{}", gate.waiting.borrow().len());
     gate.release(TICK, TICK);
     assert!(first.called(Waker::noop()) && last.called(Waker::noop()));
+}
+
+/// What may happen to a gate.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Enter,
+    Leave(usize),
+    Wait,
+    GiveUp(usize),
+    Hold,
+    Release,
+    Park(bool),
+    Call,
+    Ask,
+    Renew,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => Just(Step::Enter),
+        3 => any::<usize>().prop_map(Step::Leave),
+        3 => Just(Step::Wait),
+        2 => any::<usize>().prop_map(Step::GiveUp),
+        1 => Just(Step::Hold),
+        1 => Just(Step::Release),
+        1 => any::<bool>().prop_map(Step::Park),
+        1 => Just(Step::Call),
+        1 => Just(Step::Ask),
+        1 => Just(Step::Renew),
+    ];
+    proptest::collection::vec(step, 1..60)
+}
+
+fn pick<T>(list: &mut Vec<T>, at: usize) -> Option<T> {
+    (!list.is_empty()).then(|| list.swap_remove(at % list.len()))
+}
+
+proptest! {
+    /// Whatever happens in whatever order: nobody enters a closed gate, a barrier falls with the last one inside and only
+    /// while it is closed, and every place in the lot is given back.
+    #[test]
+    fn a_gate_does_what_a_plain_count_says(steps in steps()) {
+        let lots = Lots::default();
+        let room = Room { requests: 100, bytes: 1000 };
+        let mut gate = Gate::new(lots.of("group"));
+        let (mut inside, mut former) = (Vec::new(), Vec::new());
+        let (mut waiting, mut asked): (Vec<super::Waiting>, Vec<oneshot::Receiver<()>>) = Default::default();
+        let (mut held, mut parked) = (false, false);
+        for step in steps {
+            let was_closed = held || parked;
+            match step {
+                Step::Enter => match gate.enter() {
+                    Some(guard) => {
+                        prop_assert!(!was_closed);
+                        inside.push(guard);
+                    }
+                    None => prop_assert!(was_closed),
+                },
+                Step::Leave(at) => drop(pick(&mut inside, at)),
+                Step::Wait => waiting.extend(gate.wait(7, room)),
+                Step::GiveUp(at) => drop(pick(&mut waiting, at)),
+                Step::Hold => { held = true; gate.hold(); }
+                Step::Release => { held = false; gate.release(TICK * 3, TICK); }
+                Step::Park(is) => { parked = is; gate.park(is, TICK * 3, TICK); }
+                Step::Call => gate.call(),
+                Step::Ask => {
+                    let (tell, told) = oneshot::channel();
+                    gate.when_empty(tell);
+                    asked.push(told);
+                }
+                Step::Renew => {
+                    gate = gate.renewed();
+                    former.append(&mut inside);
+                    prop_assert!(waiting.iter().all(|one| one.called(Waker::noop())));
+                }
+            }
+            let is_closed = held || parked;
+            prop_assert_eq!(gate.is_closed(), is_closed);
+            prop_assert_eq!(gate.is_empty(), inside.is_empty());
+            asked.retain_mut(|told| match told.try_recv() {
+                Ok(()) => { assert!(is_closed && inside.is_empty()); false }
+                // Let go: it was opened, or is another one.
+                Err(oneshot::error::TryRecvError::Closed) => false,
+                Err(oneshot::error::TryRecvError::Empty) => { assert!(is_closed && !inside.is_empty()); true }
+            });
+            prop_assert_eq!(gate.lot.requests(), waiting.len());
+            let uncalled = waiting.iter().filter(|one| !one.called(Waker::noop())).count();
+            let listed = gate.waiting.borrow().iter().filter(|one| !one.left.get()).count();
+            prop_assert_eq!(uncalled, listed);
+        }
+        // In the end everybody gets on.
+        gate.release(TICK, TICK);
+        gate.park(false, TICK, TICK);
+        for _ in 0..waiting.len() {
+            gate.call();
+        }
+        prop_assert!(waiting.iter().all(|one| one.called(Waker::noop())));
+        drop((waiting, inside, former));
+        prop_assert!(gate.is_empty() && gate.lot.requests() == 0 && gate.lot.bytes.load(Ordering::Relaxed) == 0);
+    }
 }

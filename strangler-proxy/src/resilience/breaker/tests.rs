@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Breaker, Fuse, Opened, Shown};
+use proptest::prelude::*;
+
+use super::{Breaker, Fuse, Opened, Pass, Shown};
 use crate::{config::Breaker as Settings, resilience::Tick};
 
 const SETTINGS: Settings = Settings {
@@ -156,4 +158,52 @@ fn a_probe_of_an_earlier_round_says_nothing_of_this_one() {
     assert_eq!(breaker.shown(), Shown::HalfOpen, "one has proved itself");
     fuse.succeeded(second, at(14));
     assert_eq!(breaker.shown(), Shown::Closed);
+}
+
+proptest! {
+    /// Whatever happens in whatever order, also under changing settings and over two workers: no more probes than are
+    /// asked for are under way, and after its time there is always a way to close it again.
+    #[test]
+    fn it_never_stays_open_and_never_lets_more_probes_go(
+        steps in proptest::collection::vec((0_u8..6, any::<usize>(), 1_u32..5), 1..200)
+    ) {
+        let breaker = Arc::new(Breaker::default());
+        let shards = [breaker.shard(), breaker.shard()];
+        let mut probes = 3;
+        let mut now = 1;
+        let mut under_way: Vec<(Pass, u64)> = Vec::new();
+        for (step, place, number) in steps {
+            let settings = Settings { probes, ..SETTINGS };
+            let fuse = Fuse::new(Arc::clone(&breaker), Arc::clone(&shards[place % 2]), settings);
+            let count = under_way.len().max(1);
+            match step {
+                0 | 1 => {
+                    let admits = fuse.admits(at(now));
+                    let was_closed = breaker.shown() == Shown::Closed;
+                    match fuse.enter(at(now)) {
+                        Ok(pass) => {
+                            prop_assert!(admits);
+                            under_way.push((pass, if was_closed { u64::MAX } else { breaker.opened() }));
+                        }
+                        Err(Opened(wait)) => prop_assert!(!admits && wait <= SETTINGS.open),
+                    }
+                    let round = breaker.opened();
+                    let of_round = under_way.iter().filter(|(_, of)| *of == round).count();
+                    prop_assert!(of_round <= 4 && (admits || of_round > 0 || breaker.shown() == Shown::Open));
+                }
+                2 if !under_way.is_empty() => fuse.succeeded(under_way.swap_remove(place % count).0, at(now)),
+                3 if !under_way.is_empty() => drop(fuse.failed(under_way.swap_remove(place % count).0, at(now)).then_some(())),
+                4 if !under_way.is_empty() => drop(under_way.swap_remove(place % count)),
+                5 => (probes, now) = (number, now + u64::from(number)),
+                _ => {}
+            }
+        }
+        // Nobody is under way any more and its time is over: so many good answers close it.
+        drop(under_way);
+        let fuse = Fuse::new(Arc::clone(&breaker), Arc::clone(&shards[0]), Settings { probes, ..SETTINGS });
+        for _ in 0..probes {
+            succeed(&fuse, at(now + 60));
+        }
+        prop_assert_eq!(breaker.shown(), Shown::Closed);
+    }
 }
