@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Connection, MigrateError, OpenError};
 
 pub use dump::backup;
+pub(crate) use load::count;
 pub use load::{check_backup, restore};
 
 /// The format's version: rises when an old reader could not read a new file.
@@ -99,7 +100,7 @@ struct Line {
     line: String,
 }
 
-fn lines(c: &mut Connection, sql: &str) -> QueryResult<Vec<String>> {
+pub(crate) fn lines(c: &mut Connection, sql: &str) -> QueryResult<Vec<String>> {
     let lines: Vec<Line> = crate::on!(c, |c| diesel::sql_query(sql).load(c))?;
     Ok(lines.into_iter().map(|line| line.line).collect())
 }
@@ -120,7 +121,8 @@ fn tables(c: &mut Connection) -> Result<Vec<(Table, Vec<String>)>, ArchiveError>
         let Column(table, column, kind) = serde_json::from_str(&line).map_err(|error| {
             ArchiveError::Unfit(format!("the catalog gave an unreadable line: {error}"))
         })?;
-        if table == MIGRATIONS_TABLE {
+        // What a carve has made here is no part of the module.
+        if table == MIGRATIONS_TABLE || table.starts_with(crate::mover::PREFIX) {
             continue;
         }
         let kind = kind.to_lowercase();

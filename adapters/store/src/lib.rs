@@ -23,6 +23,7 @@ mod location;
 mod mark;
 mod migrations;
 mod module;
+pub mod mover;
 mod outbox;
 mod postgres;
 mod prepared;

@@ -8,7 +8,7 @@ use diesel::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::{Connection, Location, OpenError, postgres, sqlite};
+use crate::{Connection, Location, OpenError, mover::is_being_moved, postgres, sqlite};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/store/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/store/postgres");
@@ -86,7 +86,14 @@ pub fn migrate(
         module: module.to_owned(),
         what: what.to_string(),
     };
-    match connect(location)? {
+    let mut c = connect(location)?;
+    if is_being_moved(&mut c).map_err(|error| failed(Box::new(error)))?
+        && !pending_on(&mut c, migrations).map_err(failed)?.is_empty()
+    {
+        // The copy would have the old tables.
+        return Err(failed("its data is being carved: wait for the end of the carve".into()));
+    }
+    match c {
         Connection::Sqlite(mut c) => run_sqlite(module, &mut c, migrations),
         Connection::Postgres(mut c) => {
             let mut done = Vec::new();
@@ -125,15 +132,20 @@ pub fn pending(
         module: module.to_owned(),
         what: what.to_string(),
     };
-    match connect(location)? {
-        Connection::Sqlite(mut c) => c
+    pending_on(&mut connect(location)?, migrations).map_err(failed)
+}
+
+fn pending_on(
+    c: &mut Connection,
+    migrations: &Migrations,
+) -> diesel::migration::Result<Vec<String>> {
+    match c {
+        Connection::Sqlite(c) => c
             .pending_migrations(Both(&SQLITE, &migrations.sqlite))
-            .map(|pending| pending.iter().map(|one| one.name().to_string()).collect())
-            .map_err(failed),
-        Connection::Postgres(mut c) => c
+            .map(|pending| pending.iter().map(|one| one.name().to_string()).collect()),
+        Connection::Postgres(c) => c
             .pending_migrations(Both(&POSTGRES, &migrations.postgres))
-            .map(|pending| pending.iter().map(|one| one.name().to_string()).collect())
-            .map_err(failed),
+            .map(|pending| pending.iter().map(|one| one.name().to_string()).collect()),
     }
 }
 

@@ -132,7 +132,7 @@ impl Parts {
 }
 
 /// Percent-encodes everything but letters, digits and a few marks (RFC 3986, section 2.3).
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {

@@ -136,7 +136,7 @@ fn unavailable(why: &str, wait: Duration) -> NotExecuted {
 }
 
 /// Adds libpq parameters to a URL or to a keyword/value string where it does not set them itself.
-fn with_defaults(url: &str, defaults: &[(&str, String)]) -> String {
+pub(crate) fn with_defaults(url: &str, defaults: &[(&str, String)]) -> String {
     let mut whole = url.to_owned();
     let is_url = whole.contains("://");
     for (name, value) in defaults {

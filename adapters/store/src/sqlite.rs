@@ -29,7 +29,7 @@ const FILE_MODE: u32 = 0o600;
 /// SQLite with a lock per connection and statistics per allocation costs a tenth of a small transaction, and we use
 /// neither: a connection belongs to one thread, and Rust holds that (`SqliteConnection` is not `Sync`).
 #[allow(unsafe_code, reason = "SQLite is configured through its C interface only")]
-fn configure() {
+pub(crate) fn configure() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: both options take what is given here, and nothing else runs inside SQLite meanwhile; when some
@@ -67,12 +67,14 @@ pub(crate) fn open(path: &Path) -> Result<SqliteConnection, OpenError> {
 }
 
 fn pragmas() -> String {
-    // FULL: an answer that was given is on the disk. The sub-journals of savepoints stay in memory.
+    // FULL: an answer that was given is on the disk. The sub-journals of savepoints stay in memory. Recursive triggers:
+    // without them a REPLACE deletes rows that no trigger hears of, and a carve's triggers must hear of all.
     format!(
         "PRAGMA busy_timeout = {};
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
+         PRAGMA recursive_triggers = ON;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -16384;",
         SQLITE_BUSY_TIMEOUT.as_millis()

@@ -110,7 +110,7 @@ fn empty(
     Ok(())
 }
 
-fn count(c: &mut Connection, table: &str) -> QueryResult<i64> {
+pub(crate) fn count(c: &mut Connection, table: &str) -> QueryResult<i64> {
     #[derive(diesel::QueryableByName)]
     struct Count {
         #[diesel(sql_type = diesel::sql_types::BigInt)]

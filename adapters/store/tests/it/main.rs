@@ -15,6 +15,7 @@ mod door;
 mod faults;
 mod feed;
 mod migrations;
+mod mover;
 mod prepared;
 mod shop;
 mod standby;
