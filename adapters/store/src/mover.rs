@@ -123,7 +123,6 @@ struct Links {
     /// The same tables as the target has them.
     there: Vec<Table>,
     is_prepared: bool,
-    is_loose: bool,
 }
 
 impl Mover {
@@ -347,14 +346,7 @@ impl Mover {
         if !blockers.is_empty() {
             return Err(MoveError::Blocked(blockers));
         }
-        Ok(Links {
-            source,
-            target,
-            tables: here.tables,
-            there: there.tables,
-            is_prepared: false,
-            is_loose: false,
-        })
+        Ok(Links { source, target, tables: here.tables, there: there.tables, is_prepared: false })
     }
 }
 
@@ -369,11 +361,7 @@ impl Links {
     /// A side that follows has no foreign keys.
     fn loosen(&mut self, id: &MoveId) -> Result<(), MoveError> {
         self.check_prepared(id)?;
-        if !self.is_loose && !state::leads(&mut *self.target, id)? {
-            keys::loosen(&mut *self.target, id)?;
-            self.is_loose = true;
-        }
-        Ok(())
+        keys::loosen(&mut *self.target, id)
     }
 }
 

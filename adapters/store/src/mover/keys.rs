@@ -9,7 +9,7 @@ use super::{
     error::MoveError,
     names::MoveId,
     side::{Side, one},
-    state::{self, KEY},
+    state::{self, KEY, LEADS},
 };
 use crate::provision::{identifier, literal};
 
@@ -17,7 +17,7 @@ const KEYS: &str = "
 SELECT k.conname, c.relname, pg_get_constraintdef(k.oid) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
 WHERE k.contype = 'f' AND k.conparentid = 0 AND c.relnamespace = current_schema()::regnamespace ORDER BY 1";
 
-/// Gives the foreign keys up, and remembers them.
+/// Gives the foreign keys up, and remembers them; on a side that leads nothing.
 pub(super) fn loosen(side: &mut dyn Side, id: &MoveId) -> Result<(), MoveError> {
     if !side.is_postgres() {
         return Ok(());
@@ -30,6 +30,12 @@ pub(super) fn loosen(side: &mut dyn Side, id: &MoveId) -> Result<(), MoveError> 
         };
         let value = serde_json::json!([table, definition]).to_string();
         patiently(side, id, &mut |side| {
+            // The row that a switch writes: it waits for us, or we see what it wrote.
+            let leads =
+                format!("SELECT value FROM {} WHERE name = '{LEADS}' FOR UPDATE", id.state());
+            if one(side, &leads)?.as_deref() != Some("0") {
+                return Ok(());
+            }
             state::put(side, id, &format!("{KEY}{name}"), &value)?;
             side.run(&format!(
                 "ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}",

@@ -3,3 +3,4 @@
 mod load;
 mod pair;
 mod round;
+mod verify;

@@ -19,6 +19,9 @@ use crate::shop::{Reserved, call, command};
 /// The longest that a writer looks for the module's owner: far longer than any switch.
 const LOST_MAX: Duration = Duration::from_secs(60);
 
+/// What a writer leaves to the follower, which in a debug build on a busy machine is slower than the writers together.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Two deployments of one shop, and writers in front of them.
 pub struct Load {
     stores: [Store; 2],
@@ -51,6 +54,8 @@ fn work(tx: &mut Tx<'_>, key: &str, n: u64) -> diesel::QueryResult<()> {
                     "UPDATE badge SET holder = (SELECT o.nickname FROM badge AS o WHERE o.{two} AND o.id <> badge.id), is_active = NOT is_active WHERE {two}"
                 ),
             )?;
+
+            run(tx, &format!("UPDATE badge SET nickname = 'n ' || holder WHERE {two}"))?;
         }
         1 => {
             // The key changes, and comes back.
@@ -174,6 +179,7 @@ impl Load {
                     write(&stores, &key, writer + turn * writers).await;
                     acknowledged.lock().unwrap().push(key);
                     writes.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(PAUSE).await;
                 }
             }));
         }

@@ -1,6 +1,6 @@
 //! Two databases to move between.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection};
 use kernel_api::Clock;
@@ -141,9 +141,19 @@ pub fn count(location: &Location, table: &str) -> u64 {
     texts(location, &sql)[0].parse().unwrap()
 }
 
+/// A switch with bounds that hold on a busy machine and in a debug build; how long one takes is the bench's matter.
+pub fn unhurried(to: &str) -> Switch {
+    Switch {
+        lag_max: 5000,
+        lock_wait: Duration::from_millis(500),
+        hold_max: Duration::from_secs(20),
+        ..Switch::to(to)
+    }
+}
+
 /// Switches; what is "not now" is tried again a bounded number of times.
 pub fn switch(mover: &Mover, to: &str) -> Switched {
-    let wish = Switch::to(to);
+    let wish = unhurried(to);
     for _try in 0..400 {
         match mover.switch(&wish) {
             Ok(switched) => return switched,

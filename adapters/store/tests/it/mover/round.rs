@@ -8,7 +8,7 @@ use super::{
 };
 use crate::shop::call;
 
-const WRITERS: u64 = 8;
+const WRITERS: u64 = 6;
 const CYCLES: usize = 3;
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
