@@ -22,6 +22,7 @@ mod pool;
 mod request;
 mod resolve;
 mod shadow;
+mod spread;
 mod stream;
 mod timers;
 mod transfer;

@@ -8,32 +8,43 @@ use std::{
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-const REQUEST: &[u8] = b"GET /v1/stock/85123A?channel=web HTTP/1.1\r\nHost: shop.example\r\n\
-    User-Agent: bench/1.0\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n\
-    Accept-Language: en\r\n\r\n";
+const TARGET: &str = "/v1/stock/85123A?channel=web";
+const FIELDS: &str = "Host: shop.example\r\nUser-Agent: bench/1.0\r\nAccept: application/json\r\n\
+    Accept-Encoding: gzip, deflate\r\nAccept-Language: en\r\n";
 
-/// What to send: how many requests over how many connections, and how long each body must be.
+/// How much of an upload is written at once.
+const PIECE: usize = 256 * 1024;
+
+/// What to send: how many requests over how many connections, and how long each answer's body must be; with an upload of
+/// so many bytes where that is not nothing.
 pub struct Load {
     address: String,
     connections: usize,
     requests: u64,
     body: usize,
+    upload: usize,
 }
 
 impl Load {
     /// From the words of its own command line.
     pub fn of(words: &[&str]) -> Self {
-        let [address, connections, requests, body] = words else { panic!("four words") };
+        let [address, connections, requests, body, upload] = words else { panic!("five words") };
         Self {
             address: (*address).to_owned(),
             connections: connections.parse().unwrap(),
             requests: requests.parse().unwrap(),
             body: body.parse().unwrap(),
+            upload: upload.parse().unwrap(),
         }
     }
 
     /// Sends all, then prints p50 and p99 in microseconds and the seconds it took.
     pub fn run(&self) {
+        let head = match self.upload {
+            0 => format!("GET {TARGET} HTTP/1.1\r\n{FIELDS}\r\n"),
+            length => format!("POST {TARGET} HTTP/1.1\r\n{FIELDS}Content-Length: {length}\r\n\r\n"),
+        };
+        let (head, piece) = (head.into_bytes(), vec![b'x'; self.upload.min(PIECE)]);
         let mut poll = Poll::new().unwrap();
         let mut events = Events::with_capacity(1024);
         let mut open: Vec<Connection> = Vec::new();
@@ -42,7 +53,7 @@ impl Load {
             stream.set_nodelay(true).unwrap();
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(&mut stream, Token(at), interest).unwrap();
-            open.push(Connection { stream, sent: None, have: 0, head: None });
+            open.push(Connection { stream, sent: None, written: 0, have: 0, head: None });
         }
         let mut took = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap();
         let (mut left, mut unsent) = (self.requests, self.requests);
@@ -52,9 +63,12 @@ impl Load {
             poll.poll(&mut events, None).unwrap();
             for event in &events {
                 let connection = &mut open[event.token().0];
-                if connection.sent.is_none() && event.is_writable() && unsent > 0 {
-                    connection.send();
-                    unsent -= 1;
+                if event.is_writable() {
+                    if connection.sent.is_none() && unsent > 0 {
+                        connection.begin();
+                        unsent -= 1;
+                    }
+                    connection.send(&head, &piece, self.upload);
                 }
                 if !event.is_readable() {
                     continue;
@@ -63,7 +77,8 @@ impl Load {
                     took.saturating_record(micros);
                     left -= 1;
                     if unsent > 0 {
-                        connection.send();
+                        connection.begin();
+                        connection.send(&head, &piece, self.upload);
                         unsent -= 1;
                     }
                 }
@@ -77,6 +92,8 @@ impl Load {
 struct Connection {
     stream: TcpStream,
     sent: Option<Instant>,
+    /// Bytes of the request that have gone.
+    written: usize,
     /// Bytes of the answer so far.
     have: usize,
     /// How long its head is, once known.
@@ -84,10 +101,25 @@ struct Connection {
 }
 
 impl Connection {
-    fn send(&mut self) {
+    fn begin(&mut self) {
         self.sent = Some(Instant::now());
-        let count = self.stream.write(REQUEST).expect("a request is sent");
-        assert_eq!(count, REQUEST.len(), "a request fits the socket");
+        self.written = 0;
+    }
+
+    /// Writes as much of the request as the socket takes.
+    fn send(&mut self, head: &[u8], piece: &[u8], upload: usize) {
+        let whole = head.len() + upload;
+        while self.sent.is_some() && self.written < whole {
+            let bytes = match self.written.checked_sub(head.len()) {
+                None => &head[self.written..],
+                Some(of_body) => &piece[..piece.len().min(upload - of_body)],
+            };
+            match self.stream.write(bytes) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => panic!("the proxy took no request: {error}"),
+            }
+        }
     }
 
     /// Reads; the microseconds of the request where its answer is whole.

@@ -20,16 +20,7 @@ pub struct Sample {
 /// Sends the case's requests through the proxy.
 pub fn round(case: &Case, proxy: &Running) -> Sample {
     let before = cpu_micros(&proxy.processes());
-    let load = launch::on(load_cores(case))
-        .arg(std::env::current_exe().unwrap())
-        .args(["load", proxy.address()])
-        .args([case.connections.to_string(), case.requests.to_string(), case.body.to_string()])
-        .output()
-        .expect("the load generator runs");
-    let text = String::from_utf8_lossy(&load.stdout);
-    let errors = String::from_utf8_lossy(&load.stderr);
-    assert!(load.status.success(), "{}: {errors}", proxy.name());
-    let numbers: Vec<f64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let numbers = load(case, proxy, case.requests);
     let after = cpu_micros(&proxy.processes());
     let requests = f64::from(u32::try_from(case.requests).unwrap());
     Sample {
@@ -41,27 +32,42 @@ pub fn round(case: &Case, proxy: &Running) -> Sample {
     }
 }
 
+/// Sends so many requests; p50, p99 and the seconds it took.
+pub fn load(case: &Case, proxy: &Running, requests: u64) -> Vec<f64> {
+    let load = launch::on(load_cores(case))
+        .arg(std::env::current_exe().unwrap())
+        .args(["load", proxy.address()])
+        .args([case.connections.to_string(), requests.to_string()])
+        .args([case.body.to_string(), case.upload.to_string()])
+        .output()
+        .expect("the load generator runs");
+    let text = String::from_utf8_lossy(&load.stdout);
+    let errors = String::from_utf8_lossy(&load.stderr);
+    assert!(load.status.success(), "{}: {errors}", proxy.name());
+    text.split_whitespace().map(|word| word.parse().unwrap()).collect()
+}
+
 /// With two workers the proxy has both cores, and so has everything else.
 pub fn load_cores(case: &Case) -> &'static str {
     if case.workers == 1 { "0" } else { "0,1" }
 }
 
-/// User and system time of the processes, all threads, as the kernel's tick-free counter in `/proc/PID/stat` has it.
+/// The time that all threads of the processes had a processor, from the scheduler's own nanoseconds: the ticks in
+/// `/proc/PID/stat` are too coarse for a short round.
 fn cpu_micros(processes: &[u32]) -> f64 {
-    /// What the kernel divides a second into for user space, everywhere that matters.
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let mut ticks = 0.0;
+    let mut nanos = 0.0;
     for process in processes {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-        // The name is in brackets and may hold anything; the fields are counted from behind it.
-        let (_, fields) = stat.rsplit_once(')').unwrap();
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        ticks += fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+        for thread in fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten() {
+            // A thread may end while this looks.
+            let stat = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+            nanos += stat.split(' ').next().and_then(|on| on.parse::<f64>().ok()).unwrap_or(0.0);
+        }
     }
-    ticks / TICKS_PER_SECOND * 1e6
+    nanos / 1e3
 }
 
-fn resident_mb(processes: &[u32]) -> f64 {
+/// What the processes have in memory.
+pub fn resident_mb(processes: &[u32]) -> f64 {
     let mut kib = 0.0;
     for process in processes {
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();

@@ -1,54 +1,152 @@
 //! The cases, and how the table looks.
 
-use crate::{launch::Peer, measure::Sample};
+use serde_json::{Value, json};
+
+use crate::{measure::Sample, proxies::Contender};
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
     pub name: &'static str,
     pub connections: usize,
+    /// Bytes of each answer's body.
     pub body: usize,
+    /// Bytes of each request's body.
+    pub upload: usize,
     pub workers: usize,
+    /// How many routes the configuration has; the request is the last one's.
+    pub routes: usize,
     pub requests: u64,
 }
 
+const MIB: usize = 1024 * 1024;
+
 impl Case {
-    pub const ALL: [Self; 4] = [
-        Self { name: "base", connections: 64, body: 200, workers: 1, requests: 200_000 },
-        Self { name: "16k", connections: 64, body: 16 * 1024, workers: 1, requests: 100_000 },
-        Self { name: "512", connections: 512, body: 200, workers: 1, requests: 200_000 },
-        Self { name: "two", connections: 64, body: 200, workers: 2, requests: 200_000 },
+    /// The one that others differ from: 64 connections, 200 bytes, one worker.
+    const BASE: Self = Self {
+        name: "base",
+        connections: 64,
+        body: 200,
+        upload: 0,
+        workers: 1,
+        routes: 1,
+        requests: 200_000,
+    };
+
+    pub const ALL: [Self; 7] = [
+        Self::BASE,
+        Self { name: "16k", body: 16 * 1024, requests: 100_000, ..Self::BASE },
+        Self { name: "512", connections: 512, ..Self::BASE },
+        Self { name: "two", workers: 2, ..Self::BASE },
+        Self { name: "routes", routes: 1000, ..Self::BASE },
+        Self { name: "download", connections: 4, body: 64 * MIB, requests: 40, ..Self::BASE },
+        Self {
+            name: "upload",
+            connections: 4,
+            body: 2,
+            upload: 64 * MIB,
+            requests: 40,
+            ..Self::BASE
+        },
     ];
+
+    /// What it is, in words.
+    fn about(&self) -> String {
+        let size = |bytes: usize| {
+            if bytes >= MIB { format!("{} MiB", bytes / MIB) } else { format!("{bytes} bytes") }
+        };
+        let upload =
+            if self.upload > 0 { format!("{} up, ", size(self.upload)) } else { String::new() };
+        let routes =
+            if self.routes > 1 { format!("{} routes, ", self.routes) } else { String::new() };
+        format!(
+            "{} connections, {upload}{} down, {routes}{} worker(s), {} requests a round",
+            self.connections,
+            size(self.body),
+            self.workers,
+            self.requests
+        )
+    }
 }
 
-/// One line per peer: medians, the spread of the CPU figure, and its ratio to ours.
-pub fn print(case: &Case, peers: &[Peer], samples: &[Vec<Sample>]) {
-    println!(
-        "\n{}: {} connections, {} bytes, {} worker(s), {} requests",
-        case.name, case.connections, case.body, case.workers, case.requests
-    );
-    println!("  proxy      CPU us/req  (min..max)     p50 us  p99 us  req/s   RSS MB  ours/theirs");
+/// Of one contender: medians over the rounds.
+struct Row<'a> {
+    name: &'a str,
+    cpu: f64,
+    low: f64,
+    high: f64,
+    p50: f64,
+    p99: f64,
+    per_second: f64,
+    resident: f64,
+    ratio: f64,
+}
+
+fn rows<'a>(contenders: &'a [Contender], samples: &[Vec<Sample>]) -> Vec<Row<'a>> {
     let cpu = |samples: &[Sample]| median(samples.iter().map(|sample| sample.cpu_micros));
-    let ours = peers
+    let ours = contenders
         .iter()
         .zip(samples)
-        .find(|(peer, _)| matches!(peer, Peer::Ours))
-        .map(|(_, samples)| cpu(samples));
-    for (peer, samples) in peers.iter().zip(samples) {
+        .find(|(contender, _)| contender.name == "ours")
+        .map_or(f64::NAN, |(_, samples)| cpu(samples));
+    let row = |(contender, samples): (&'a Contender, &Vec<Sample>)| {
         let of = |field: fn(&Sample) -> f64| median(samples.iter().map(field));
         let all = samples.iter().map(|sample| sample.cpu_micros);
-        let (low, high) = (all.clone().fold(f64::MAX, f64::min), all.fold(0.0, f64::max));
+        Row {
+            name: contender.name,
+            cpu: cpu(samples),
+            low: all.clone().fold(f64::MAX, f64::min),
+            high: all.fold(0.0, f64::max),
+            p50: of(|sample| sample.p50_micros),
+            p99: of(|sample| sample.p99_micros),
+            per_second: of(|sample| sample.per_second),
+            resident: of(|sample| sample.resident_mb),
+            ratio: ours / cpu(samples),
+        }
+    };
+    contenders.iter().zip(samples).map(row).collect()
+}
+
+/// One line per contender: medians, the spread of the CPU figure, and its ratio to ours.
+pub fn print(case: &Case, contenders: &[Contender], samples: &[Vec<Sample>]) {
+    println!("\n{}: {}", case.name, case.about());
+    println!(
+        "  proxy          CPU us/req  (min..max)        p50 us  p99 us   req/s   RSS MB  ours/theirs"
+    );
+    for row in rows(contenders, samples) {
         println!(
-            "  {:<10} {:>10.2}  ({low:>5.2}..{high:>5.2}) {:>9.0} {:>7.0} {:>6.0} {:>8.1}  {:>6.2}",
-            peer.name(),
-            cpu(samples),
-            of(|sample| sample.p50_micros),
-            of(|sample| sample.p99_micros),
-            of(|sample| sample.per_second),
-            of(|sample| sample.resident_mb),
-            ours.map_or(f64::NAN, |ours| ours / cpu(samples)),
+            "  {:<14} {:>10.2}  ({:>6.2}..{:>6.2}) {:>9.0} {:>7.0} {:>7.0} {:>8.1}  {:>6.2}",
+            row.name,
+            row.cpu,
+            row.low,
+            row.high,
+            row.p50,
+            row.p99,
+            row.per_second,
+            row.resident,
+            row.ratio,
         );
     }
+}
+
+/// The same for a program.
+pub fn json(case: &Case, contenders: &[Contender], samples: &[Vec<Sample>]) -> Value {
+    let rows: Vec<Value> = rows(contenders, samples)
+        .iter()
+        .map(|row| {
+            json!({
+                "proxy": row.name, "cpu_micros": row.cpu, "cpu_micros_min": row.low,
+                "cpu_micros_max": row.high, "p50_micros": row.p50, "p99_micros": row.p99,
+                "per_second": row.per_second, "resident_mb": row.resident,
+                "ours_over_theirs": row.ratio,
+            })
+        })
+        .collect();
+    json!({
+        "case": case.name, "connections": case.connections, "body": case.body,
+        "upload": case.upload, "workers": case.workers, "routes": case.routes,
+        "requests": case.requests, "rows": rows,
+    })
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -20,6 +20,7 @@ use super::{
     fault::Fault,
     limits::{ACCEPT_BATCH, ACCEPT_PAUSE},
     listen::{Reserve, is_exhaustion},
+    spread::{Place, Seat},
     stream::Stream,
     worker::Worker,
 };
@@ -44,6 +45,15 @@ impl Listener {
             Listening::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
             Listening::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
         })
+    }
+
+    /// Where other workers may listen, too.
+    fn seat(&self, worker: &Worker) -> Option<Seat> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok().map(|at| worker.spread().join(at)),
+            // The workers share one queue, and whoever has time takes from it.
+            Self::Unix(_) => None,
+        }
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
@@ -73,20 +83,19 @@ pub async fn run(worker: Rc<Worker>, listening: Listening) {
     let mut batch = 0;
     let mut is_told = false;
     let slot = worker.timers.slot();
+    let mut seat = listener.seat(&worker);
     loop {
-        let accepted = poll_fn(|cx| {
+        let arrived = poll_fn(|cx| {
             slot.listen(cx);
-            match listener.poll_accept(cx) {
-                Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-                Poll::Pending if worker.draining.get() => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            }
+            poll_arrived(cx, &listener, seat.as_mut(), worker.draining.get())
         });
-        let Some(accepted) = accepted.await else { return };
-        match accepted {
-            Ok((stream, peer)) => {
+        let Some(arrived) = arrived.await else { return };
+        match arrived {
+            Ok((stream, peer, place)) => {
                 is_told = false;
-                welcome(&worker, stream, peer);
+                if let Some((stream, place)) = placed(stream, peer, place, seat.as_ref()) {
+                    welcome(&worker, stream, peer, place);
+                }
                 batch += 1;
                 if batch == ACCEPT_BATCH {
                     batch = 0;
@@ -115,13 +124,65 @@ pub async fn run(worker: Rc<Worker>, listening: Listening) {
     }
 }
 
-fn welcome(worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
+/// A connection, whose it is where that is known, and where it has its place where it was handed over.
+type Arrived = (Stream, Option<SocketAddr>, Option<Place>);
+
+/// What another worker hands over, or what the listener has. Nothing once the worker drains and both are empty.
+fn poll_arrived(
+    cx: &mut Context<'_>,
+    listener: &Listener,
+    seat: Option<&mut Seat>,
+    drains: bool,
+) -> Poll<Option<io::Result<Arrived>>> {
+    let mut is_over = drains;
+    if let Some(seat) = seat {
+        if drains {
+            seat.leave();
+        }
+        match seat.poll_arrival(cx) {
+            Poll::Ready(Some(handed)) => {
+                return Poll::Ready(Some(
+                    handed.map(|(stream, peer, place)| {
+                        (Stream::Tcp(stream), Some(peer), Some(place))
+                    }),
+                ));
+            }
+            Poll::Ready(None) => {}
+            Poll::Pending => is_over = false,
+        }
+    }
+    match listener.poll_accept(cx) {
+        Poll::Ready(accepted) => {
+            Poll::Ready(Some(accepted.map(|(stream, peer)| (stream, peer, None))))
+        }
+        Poll::Pending if is_over => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    }
+}
+
+/// The connection, if it is this worker's.
+fn placed(
+    stream: Stream,
+    peer: Option<SocketAddr>,
+    place: Option<Place>,
+    seat: Option<&Seat>,
+) -> Option<(Stream, Option<Place>)> {
+    match (stream, peer, seat) {
+        (Stream::Tcp(stream), Some(peer), Some(seat)) if place.is_none() => {
+            let (stream, place) = seat.place(stream, peer)?;
+            Some((Stream::Tcp(stream), Some(place)))
+        }
+        (stream, ..) => Some((stream, place)),
+    }
+}
+
+fn welcome(worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>, place: Option<Place>) {
     let view = worker.view();
     if worker.open.get() >= view.snapshot.client.connections.min(worker.clients_max) {
         refuse(&stream, Fault::TooManyConnections, &view.snapshot.client.pseudonym);
         return;
     }
-    let open = worker.opened();
+    let open = worker.opened(place);
     let worker = Rc::clone(worker);
     spawn_local(async move {
         connection::serve(worker, stream, peer).await;

@@ -22,6 +22,7 @@ use super::{
     gate::Lots,
     listen,
     resolve::{Resolved, Resolver},
+    spread::Spread,
     worker::{self, Command, Material, Started},
 };
 use crate::{
@@ -103,6 +104,7 @@ impl Proxy {
             lots: Lots::default(),
             registry: Registry::default(),
             started: Instant::now(),
+            spread: Spread::default(),
             open: Arc::default(),
             clients_max: listen::clients_max() / workers,
         };

@@ -29,6 +29,7 @@ use super::{
     kit::Kits,
     limits::TICK,
     resolve::Resolved,
+    spread::{Place, Spread},
     timers::Timers,
     view::{Common, Kept, View},
 };
@@ -73,6 +74,8 @@ pub struct Material {
     pub registry: Registry,
     /// When the engine started.
     pub started: Instant,
+    /// Who accepts where.
+    pub spread: Spread,
     /// Open connections over all workers.
     pub open: Arc<AtomicUsize>,
     /// How many connections of clients a worker's share of the descriptors allows.
@@ -279,10 +282,15 @@ impl Worker {
     }
 
     /// A connection has come; it goes when the guard is dropped.
-    pub fn opened(self: &Rc<Self>) -> Open {
+    pub fn opened(self: &Rc<Self>, place: Option<Place>) -> Open {
         self.open.set(self.open.get() + 1);
         self.material.open.fetch_add(1, Ordering::Relaxed);
-        Open(Rc::clone(self))
+        Open { worker: Rc::clone(self), _place: place }
+    }
+
+    /// Who accepts where.
+    pub fn spread(&self) -> &Spread {
+        &self.material.spread
     }
 
     fn obey(&self, command: Command) {
@@ -326,11 +334,14 @@ impl Worker {
 }
 
 /// An open connection of a client.
-pub struct Open(Rc<Worker>);
+pub struct Open {
+    worker: Rc<Worker>,
+    _place: Option<Place>,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.set(self.0.open.get().saturating_sub(1));
-        self.0.material.open.fetch_sub(1, Ordering::Relaxed);
+        self.worker.open.set(self.worker.open.get().saturating_sub(1));
+        self.worker.material.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -18,8 +18,10 @@ use crate::{
 /// How often names are resolved and files are read: an endpoint that moves is followed within this.
 const REFRESH: Duration = Duration::from_secs(5);
 
-/// Idle connections per endpoint and worker: as many as a worker's usual load keeps busy.
-const POOL_IDLE: u32 = 256;
+/// Idle connections per endpoint and worker: more than a worker has requests under way at its full load, since a connection
+/// that is closed after each burst and opened for the next costs more than the request itself. None idles for longer than
+/// [`POOL_IDLE_TIME`].
+const POOL_IDLE: u32 = 1024;
 
 /// Below the shortest keep-alive that servers commonly have (actix and Node: 5 s), so that the proxy closes first and no
 /// request meets a connection that is just going.
