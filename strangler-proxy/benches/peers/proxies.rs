@@ -1,6 +1,6 @@
 //! How the peers are set up: the same features on in each, access log off, on the proxies' core.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fs, path::Path};
 
 use crate::{
     launch::{self, Peer, Running},
@@ -61,7 +61,7 @@ fn ours(case: &Case, address: &str, upstream: &str) -> String {
         case.workers
     );
     for at in others(case) {
-        let _ = write!(config, "[[routes]]\nname = \"r{at}\"\npath = \"/v1/r{at}/{{id}}\"\n");
+        config += &format!("[[routes]]\nname = \"r{at}\"\npath = \"/v1/r{at}/{{id}}\"\n");
     }
     config.push_str("[[routes]]\nname = \"stock\"\npath = \"/v1/stock/{sku}\"\n");
     config
@@ -85,9 +85,9 @@ fn nginx(case: &Case, address: &str, upstream: &str, folder: &Path) -> String {
          server {{ listen {address} reuseport;\n"
     );
     for at in others(case) {
-        let _ = writeln!(config, "location /v1/r{at}/ {{ {pass} }}");
+        config += &format!("location /v1/r{at}/ {{ {pass} }}\n");
     }
-    let _ = writeln!(config, "location / {{ {pass} }} }} }}");
+    config += &format!("location / {{ {pass} }} }} }}\n");
     config
 }
 

@@ -32,6 +32,8 @@ struct Look {
     threads: usize,
 }
 
+type Figure = fn(&Look) -> f64;
+
 /// Loads it for so long; false where something has grown.
 pub fn run(case: &Case, time: Duration) -> bool {
     let backend = proxies::upstream(case);
@@ -54,10 +56,9 @@ pub fn run(case: &Case, time: Duration) -> bool {
     }
     let fifth = (looks.len() / 5).max(1);
     let (early, late) = (looks.iter().skip(fifth).take(fifth), looks.iter().rev().take(fifth));
-    let most = |of: fn(&Look) -> f64, looks: &mut dyn Iterator<Item = &Look>| {
-        looks.map(of).fold(0.0, f64::max)
-    };
-    let kinds: [(&str, fn(&Look) -> f64, f64); 3] = [
+    let most =
+        |of: Figure, looks: &mut dyn Iterator<Item = &Look>| looks.map(of).fold(0.0, f64::max);
+    let kinds: [(&str, Figure, f64); 3] = [
         ("MB resident", |look| look.resident_mb, GROWTH_MAX_MB),
         ("descriptors", |look| f64::from(u32::try_from(look.descriptors).unwrap()), 2.0),
         ("threads", |look| f64::from(u32::try_from(look.threads).unwrap()), 0.0),

@@ -65,7 +65,10 @@ struct Connection {
 impl Connection {
     /// Reads what is there and answers it; false where the connection is over.
     fn serve(&mut self, answer: &[u8], readable: bool, buffer: &mut [u8]) -> bool {
-        while readable {
+        loop {
+            if !readable {
+                break;
+            }
             match self.stream.read(buffer) {
                 Ok(0) => return false,
                 Ok(count) => {
