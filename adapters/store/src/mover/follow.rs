@@ -11,7 +11,7 @@ use super::{
     lines::{Lines, key},
     names::MoveId,
     side::{Begin, Change, Key, Wrote},
-    state::{self, COPIED, CURSOR, REDO},
+    state::{self, COPIED, CURSOR, REDO, SEALED},
 };
 
 /// Changes that are held at once, so that memory does not grow with them.
@@ -112,6 +112,7 @@ impl Links {
         }
         if !redo.is_empty() {
             state::forget(&mut *self.target, id, REDO)?;
+            state::forget(&mut *self.target, id, SEALED)?;
         }
         Ok(rows)
     }

@@ -7,6 +7,7 @@
 //! | `copy:<table>` | the side that follows | how far the table is copied |
 //! | `cursor` | the side that follows | how far the other side's log is applied, where that log keeps its rows |
 //! | `redo` | the side that follows | keys to apply again: a switch that was given up had applied what its rollback undid |
+//! | `sealed` | the side that follows | where the other side's log ends, should the switch that wrote this be committed |
 //! | `key:<name>` | the side that follows | a foreign key that it gave up, to be made again |
 
 use super::{
@@ -21,6 +22,7 @@ pub(super) const COPIED: &str = "copied";
 pub(super) const COPY: &str = "copy:";
 pub(super) const CURSOR: &str = "cursor";
 pub(super) const REDO: &str = "redo";
+pub(super) const SEALED: &str = "sealed";
 pub(super) const KEY: &str = "key:";
 
 /// Makes the table where it is not; `leads` gets this value only then.

@@ -15,7 +15,7 @@ use super::{
     names::MoveId,
     shape::{LEASE, Table},
     side::{Begin, Change, Key, Side, number, one},
-    state::{self, COPIED, LEADS, REDO},
+    state::{self, COPIED, CURSOR, LEADS, REDO, SEALED},
 };
 use crate::{
     Standing,
@@ -260,6 +260,7 @@ impl Links {
         give_positions(&mut *self.source, false)?;
         self.zero(&leased)?;
         let has_lease = lease_tables(&self.tables);
+        let before = state::cursor(&mut *self.target, id)?;
         let mut all = BTreeSet::new();
         let mut rows = 0;
         loop {
@@ -276,13 +277,17 @@ impl Links {
             }
             self.zero(&leased)?;
         }
-        // Should the source roll back now, the target has what never was: the next batch does these rows again.
+        // Should the source roll back now, the target has what never was: the next batch does these rows again, and
+        // reads the log from where it was, because the numbers of what is rolled back are given again.
         let redo: Vec<(String, String)> = all
             .into_iter()
             .map(|(table, key)| (table, String::from_utf8_lossy(&key).into_owned()))
             .collect();
         let redo = serde_json::to_string(&redo).unwrap_or_default();
         state::put(&mut *self.target, id, REDO, &redo)?;
+        let end = state::cursor(&mut *self.target, id)?;
+        state::put(&mut *self.target, id, SEALED, &end.to_string())?;
+        state::put(&mut *self.target, id, CURSOR, &before.to_string())?;
         self.target.commit()?;
         at(Point::CaughtUp)?;
         Ok(rows)
@@ -347,6 +352,10 @@ impl Links {
         if state::leads(&mut *self.target, id)? {
             self.target.roll_back();
             return Ok(row);
+        }
+        if let Some(end) = state::get(&mut *self.target, id, SEALED)? {
+            state::put(&mut *self.target, id, CURSOR, &end)?;
+            state::forget(&mut *self.target, id, SEALED)?;
         }
         if self.lag(id)? > 0 {
             return Err(MoveError::Diverged("the source was written to after its end".to_owned()));

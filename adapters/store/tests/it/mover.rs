@@ -1,6 +1,10 @@
 //! The mover's promises, held on real databases while writers write through the real door.
 
+mod faults;
+mod follow;
 mod load;
 mod pair;
+mod refusals;
 mod round;
+mod switch;
 mod verify;
