@@ -2,7 +2,7 @@
 //! moves its endpoints to services one by one, by toggles, without a restart.
 //!
 //! Reading order: [`config`] (what the file says, as a [`config::Snapshot`]), [`route`] (which route and side a request
-//! takes), [`steer`] (how the toggles change while requests flow).
+//! takes), [`steer`] (how the toggles change while requests flow), [`tls`] (certificates and keys).
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")
@@ -16,5 +16,6 @@ mod resilience;
 pub mod route;
 pub mod seen;
 pub mod steer;
+pub mod tls;
 
 pub use engine::{Handle, Proxy, StartError};

@@ -5,8 +5,10 @@ pub mod cells;
 pub mod clock;
 pub mod collect;
 pub mod figures;
+pub mod handshakes;
 pub mod trace;
 
 pub use access::{AccessLog, Entry};
 pub use cells::{Cells, RouteCells, SideCells};
+pub use handshakes::{Handshake, Handshakes};
 pub use trace::{Ids, Trace};

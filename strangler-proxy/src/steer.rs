@@ -11,6 +11,7 @@ pub mod clock;
 pub mod engine;
 pub mod explain;
 pub mod in_force;
+mod looked;
 pub mod overlay;
 pub mod steering;
 pub mod toggle;

@@ -19,7 +19,7 @@ pub fn check(wish: &CheckArgs) -> Result<Verdict> {
         (Ok(loaded), Format::Json) => {
             let snapshot = &loaded.snapshot;
             json(
-                &json!({ "ok": true, "version": snapshot.revision.to_string(), "routes": snapshot.routes.len() - 1, "faults": [] }),
+                &json!({ "ok": true, "version": snapshot.revision.to_string(), "routes": snapshot.routes.len() - 1, "faults": [], "warnings": snapshot.warnings }),
             )?;
             Ok(Verdict::Well)
         }
@@ -32,6 +32,9 @@ pub fn check(wish: &CheckArgs) -> Result<Verdict> {
                 "{file}: right; {routes} routes, {upstreams} upstreams, version {}",
                 snapshot.revision
             ))?;
+            for warning in snapshot.warnings.iter() {
+                say(format!("warning: {warning}"))?;
+            }
             let over = &loaded.overlay.routes;
             if !over.is_empty() {
                 let names: Vec<&str> = over.keys().map(String::as_str).collect();

@@ -20,6 +20,7 @@ use crate::{
         token,
         watch::{Signals, watch},
     },
+    tls,
 };
 
 /// Threads for the steering; requests have the workers' own.
@@ -147,13 +148,22 @@ async fn stop(
     }
 }
 
-/// A wrong file does not make the proxy unready: what was in force still serves. But whoever looks must see it.
+/// A wrong file does not make the proxy unready, nor does a certificate that ends soon: what is in force still serves. But whoever looks must see it.
 fn health(steering: &Arc<Steering>) -> Health {
     let health = Health::new();
+    let shared = steering.shared().clone();
     let steering = Arc::clone(steering);
     health.probe("configuration", move || match steering.config_state() {
         ConfigState::InForce { .. } => State::Ok,
         ConfigState::Refused { faults, .. } => State::Degraded(faults.join("; ")),
+    });
+    health.probe("certificates", move || {
+        let expiries = tls::expiries(&shared.get());
+        let complaint = |expiry: tls::Expiry| {
+            expiry.complaint.map(|what| format!("{} {what}", expiry.file.display()))
+        };
+        let complaints: Vec<_> = expiries.into_iter().filter_map(complaint).collect();
+        if complaints.is_empty() { State::Ok } else { State::Degraded(complaints.join("; ")) }
     });
     health
 }
@@ -161,7 +171,12 @@ fn health(steering: &Arc<Steering>) -> Health {
 /// Where to look, for whoever has started it.
 fn greet(steering: &Steering, engine: &Handle, admin: Option<&str>) -> Result<()> {
     let snapshot = steering.shared().get();
-    let listeners: Vec<String> = engine.addresses().iter().map(ToString::to_string).collect();
+    let shown =
+        engine.addresses().iter().zip(snapshot.listeners.iter()).map(|(address, listener)| {
+            let text = address.to_string();
+            if listener.tls.is_some() { text.replacen("http://", "https://", 1) } else { text }
+        });
+    let listeners: Vec<String> = shown.collect();
     say(format!("strangler-proxy serves at {}", listeners.join(" and ")))?;
     let rest = snapshot.route(snapshot.rest());
     say(format!("  monolith      {}", snapshot.upstream(rest.from).name))?;

@@ -1,5 +1,6 @@
 //! From what the file says to what the engine works from. All faults are collected, so that one look at the file is enough.
 
+mod listeners;
 mod merge;
 mod routes;
 mod upstreams;
@@ -7,13 +8,14 @@ mod upstreams;
 use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
 use super::{
-    AdminPlace, Client, Files, Kill, ListenAddress, Listener, Revision, Snapshot, Tester,
+    AdminPlace, Client, Files, Kill, Revision, Snapshot, Tester,
     document::{Config, FilesPart, RoutePart},
     fault::{Fault, KeyPath},
 };
 use crate::{
     http1::Edits,
     route::{Table, decide::Network, overlap},
+    tls,
 };
 
 /// What is held over the file's word while the process runs: it outlives a reload.
@@ -59,19 +61,21 @@ pub fn compile(
         let what = format_args!("all together may have {PATTERNS_MAX} paths and hosts").to_string();
         return Err(vec![Fault::at(&root.key("routes"), what)]);
     }
-    let listeners = listeners(config, &mut faults);
-    let mut upstreams = upstreams::Upstreams::new(config, &mut faults);
+    let mut material = tls::Files::new(home.file, tls::now());
+    let listeners = listeners::listeners(config, &mut material, &mut faults);
+    let mut upstreams = upstreams::Upstreams::new(config, &mut material, &mut faults);
     let routes = routes::routes(config, &mut upstreams, &mut faults);
     let matches = routes.iter().map(|route| &route.matched);
     overlap::check(&routes, &config.routes, &mut faults);
     let table = Table::new(matches.take(config.routes.len()));
     let files = files(&config.files, home);
+    let upstreams = upstreams.finish();
     let snapshot = Snapshot {
         generation: 0,
         revision,
         listeners: listeners.into(),
         workers: workers(config, &mut faults),
-        upstreams: upstreams.finish().into(),
+        upstreams: upstreams.into(),
         table: table.into(),
         kill: None,
         client: client(config, &mut faults),
@@ -79,6 +83,9 @@ pub fn compile(
         admin: admin(config, home, &mut faults),
         files,
         access_log: config.access_log,
+        watched: material.watched().into(),
+        material: material.digest(),
+        warnings: material.warnings.into(),
         routes,
     };
     if faults.is_empty() { Ok(snapshot) } else { Err(faults) }
@@ -94,33 +101,6 @@ impl Snapshot {
         }
         self
     }
-}
-
-fn listeners(config: &Config, faults: &mut Vec<Fault>) -> Vec<Listener> {
-    let path = KeyPath::root().key("listen");
-    if config.listen.is_empty() {
-        faults.push(Fault::at(&path, "write at least one address, such as \"127.0.0.1:8080\""));
-    }
-    let mut found: Vec<Listener> = Vec::new();
-    for (index, text) in config.listen.iter().enumerate() {
-        let here = path.index(index);
-        let address = match text.strip_prefix("unix:") {
-            Some(socket) if socket.starts_with('/') => Some(ListenAddress::Unix(socket.into())),
-            Some(_) => None,
-            None => text.parse().ok().map(ListenAddress::Tcp),
-        };
-        match address {
-            None => faults.push(Fault::at(
-                &here,
-                format_args!("`{text}` is no address: write `127.0.0.1:8080`, `[::]:80` or `unix:/run/proxy.sock`"),
-            )),
-            Some(address) if found.iter().any(|other| other.address == address) => {
-                faults.push(Fault::at(&here, format_args!("`{text}` stands here twice")));
-            }
-            Some(address) => found.push(Listener { address }),
-        }
-    }
-    found
 }
 
 fn workers(config: &Config, faults: &mut Vec<Fault>) -> Option<u16> {
@@ -220,7 +200,8 @@ fn admin(config: &Config, home: Home<'_>, faults: &mut Vec<Fault>) -> Option<Adm
         faults.push(Fault::at(&path.key("listen"), what));
         return None;
     };
-    if config.listen.iter().any(|text| text.parse() == Ok(listen)) && listen.port() != 0 {
+    if config.listen.iter().any(|entry| entry.address().parse() == Ok(listen)) && listen.port() != 0
+    {
         faults.push(Fault::at(
             &path.key("listen"),
             "is the address of a public listener; the admin API needs its own",

@@ -1,10 +1,14 @@
 //! What the file may say. Every struct's default says which keys there are, so an unknown one can be named with the one
 //! that was meant; an absent value takes the default of the level above it (route, `[defaults]`, built in).
 
+mod listen;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use settings::{ByteSize, Duration, Secret};
+
+pub use listen::{CertificatePart, ListenPart, ListenTable, ListenTlsPart, UpstreamTlsPart};
 
 use super::Balance;
 use crate::route::{Stage, Weight};
@@ -13,9 +17,9 @@ use crate::route::{Stage, Weight};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where requests come in: `127.0.0.1:8080`, `unix:/run/proxy.sock`; one or a list.
-    #[serde(deserialize_with = "one_or_many")]
-    pub listen: Vec<String>,
+    /// Where requests come in: `127.0.0.1:8080`, `unix:/run/proxy.sock`, or a table; one or a list.
+    #[serde(deserialize_with = "listen::listeners")]
+    pub listen: Vec<ListenPart>,
     /// The monolith: the name of an upstream or a URL. Has every request that no route has.
     pub from: Option<String>,
     /// Worker threads; one per core where absent.
@@ -45,7 +49,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: vec!["127.0.0.1:8080".to_owned()],
+            listen: vec!["127.0.0.1:8080".into()],
             from: None,
             workers: None,
             access_log: true,
@@ -192,7 +196,7 @@ pub struct DefaultsPart {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamPart {
-    /// `http://HOST:PORT` or `unix:/PATH`; a name stands for all its addresses.
+    /// `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`; a name stands for all its addresses.
     #[serde(deserialize_with = "one_or_many")]
     pub endpoints: Vec<String>,
     /// A file with an endpoint a line, read again when it changes.
@@ -211,6 +215,8 @@ pub struct UpstreamPart {
     pub outlier: OutlierPart,
     /// Time-outs of requests to it; a route's own come first.
     pub timeouts: TimeoutsPart,
+    /// TLS to endpoints that are `https://`.
+    pub tls: Option<UpstreamTlsPart>,
 }
 
 /// `[[routes]]`

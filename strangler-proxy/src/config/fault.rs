@@ -82,6 +82,9 @@ pub struct Fault {
     /// The way to the value, from which the line is found.
     #[serde(skip)]
     pub path: KeyPath,
+    /// Files that it is about: when one of them changes, the configuration is worth another look.
+    #[serde(skip)]
+    pub about: Vec<PathBuf>,
 }
 
 impl Fault {
@@ -93,6 +96,7 @@ impl Fault {
             key: path.to_string(),
             what: what.to_string(),
             path: path.clone(),
+            about: Vec::new(),
         }
     }
 }

@@ -83,13 +83,16 @@ pub fn load_text(
         (fault.origin, fault.line) = (origin.clone(), Some(syntax.line));
         ConfigError::Faults(vec![fault])
     })?;
-    let located = |mut faults: Vec<Fault>| {
-        for fault in &mut faults {
+    let locate = |faults: &mut [Fault]| {
+        for fault in faults {
             if fault.origin.is_empty() {
                 fault.origin.clone_from(&origin);
                 fault.line = fault.line.or_else(|| places.line(&fault.path));
             }
         }
+    };
+    let located = |mut faults: Vec<Fault>| {
+        locate(&mut faults);
         faults.sort_by_key(|fault| fault.line);
         ConfigError::Faults(faults)
     };
@@ -97,7 +100,7 @@ pub fn load_text(
     if !unknown.is_empty() {
         return Err(located(unknown));
     }
-    let mut config = layered(source, &text).map_err(|fault| located(vec![fault]))?;
+    let mut config = layered(source, &text).map_err(|fault| located(vec![*fault]))?;
     // The state file's place may stand in the configuration, so it is found first and read then.
     let home = Home { file: source.file.as_deref() };
     let bare = compile(&config, home, Revision::default()).map_err(located)?;
@@ -108,7 +111,7 @@ pub fn load_text(
     overlay.apply(&mut config);
     let revision = revision(&text, &overlay);
     // Most proxies have no state file: then what was checked is what is meant.
-    let snapshot = if overlay.routes.is_empty() {
+    let mut snapshot = if overlay.routes.is_empty() {
         Snapshot { revision, ..bare }
     } else {
         compile(&config, home, revision).map_err(|mut faults| {
@@ -118,10 +121,13 @@ pub fn load_text(
             ConfigError::Faults(faults)
         })?
     };
+    let mut warnings = snapshot.warnings.to_vec();
+    locate(&mut warnings);
+    snapshot.warnings = warnings.into();
     Ok(Loaded { config, snapshot, overlay, text })
 }
 
-fn layered(source: &Source, text: &str) -> Result<Config, Fault> {
+fn layered(source: &Source, text: &str) -> Result<Config, Box<Fault>> {
     let path = source.file.as_deref().unwrap_or(Path::new("(none)"));
     let mut sources =
         Sources::new(PREFIX).text(path, text).environment(source.environment.iter().cloned());
@@ -135,14 +141,14 @@ fn layered(source: &Source, text: &str) -> Result<Config, Fault> {
             if origin.starts_with("--") || origin.starts_with(PREFIX) {
                 fault.origin = origin;
             }
-            Err(fault)
+            Err(Box::new(fault))
         }
         Err(error) => {
             let mut fault = Fault::at(&KeyPath::root(), format_args!("{error}"));
             if let SettingsError::UnknownKey { origin, .. } = error {
                 fault.origin = origin;
             }
-            Err(fault)
+            Err(Box::new(fault))
         }
     }
 }

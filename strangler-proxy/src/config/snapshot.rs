@@ -1,6 +1,7 @@
 //! What the engine works from: everything that the file says, checked, resolved and immutable.
 
 use std::{
+    collections::HashMap,
     fmt,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -10,7 +11,7 @@ use std::{
 
 use settings::Secret;
 
-use super::{Breaker, Fallback, Limits, Parking, Retries, Timeouts, Upstream};
+use super::{Breaker, Fallback, Fault, Limits, Parking, Retries, Timeouts, Upstream};
 use crate::http1::Edits;
 use crate::route::{
     RouteId, Stage, Sticky, Table, UpstreamId, Weight,
@@ -19,6 +20,7 @@ use crate::route::{
     table::Match,
     template::Template,
 };
+use crate::tls::{ListenerTls, UpstreamTls};
 
 /// A configuration in force. Workers hold it through an `ArcSwap` and look once per request.
 ///
@@ -52,6 +54,12 @@ pub struct Snapshot {
     pub files: Files,
     /// Is each request written to the access log?
     pub access_log: bool,
+    /// The files of TLS, which are watched like the configuration itself.
+    pub watched: Arc<[PathBuf]>,
+    /// A hash of what they said.
+    pub material: [u8; 32],
+    /// What works, but wants somebody's attention.
+    pub warnings: Arc<[Fault]>,
 }
 
 impl Snapshot {
@@ -71,6 +79,35 @@ impl Snapshot {
         self.upstreams
             .get(usize::from(id.0))
             .expect("every upstream that a route names is in the snapshot")
+    }
+
+    /// Takes over what has not changed of the TLS in force, and with it the sessions that clients and upstreams may resume.
+    pub fn take_over(&mut self, before: &Self) {
+        let keep = |mut listener: Listener| {
+            let mut known = before.listeners.iter().filter_map(|known| known.tls.as_ref());
+            if let Some(known) = known.find(|known| Some(*known) == listener.tls.as_ref()) {
+                listener.tls = Some(Arc::clone(known));
+            }
+            listener
+        };
+        self.listeners = self.listeners.iter().cloned().map(keep).collect();
+        if self.upstreams.iter().all(|upstream| upstream.tls.is_none()) {
+            return;
+        }
+        let known: HashMap<[u8; 32], &Arc<UpstreamTls>> = before
+            .upstreams
+            .iter()
+            .filter_map(|it| it.tls.as_ref())
+            .map(|it| (it.digest(), it))
+            .collect();
+        let keep = |mut upstream: Upstream| {
+            let found = upstream.tls.as_ref().and_then(|tls| known.get(&tls.digest()));
+            if let Some(found) = found {
+                upstream.tls = Some(Arc::clone(found));
+            }
+            upstream
+        };
+        self.upstreams = self.upstreams.iter().cloned().map(keep).collect();
     }
 
     /// The routes that a name means: one route, or all of a group.
@@ -102,6 +139,10 @@ impl fmt::Debug for Revision {
 pub struct Listener {
     /// The address.
     pub address: ListenAddress,
+    /// TLS; plain where absent.
+    pub tls: Option<Arc<ListenerTls>>,
+    /// The port that every client is sent to by `https`.
+    pub https_redirect: Option<u16>,
 }
 
 /// An address to listen at.

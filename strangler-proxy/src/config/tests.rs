@@ -72,7 +72,7 @@ fn values_are_checked() {
         ("weight = 101", ":5: routes[0].weight: `101` is no weight"),
         ("weight = 0.001", ":5: routes[0].weight"),
         ("to = \"http://a\"\nstage = \"canary\"", ":6: routes[0].stage: a canary needs a `weight`"),
-        ("to = \"https://a\"", ":5: routes[0].to: `https://a`"),
+        ("to = \"ftp://a\"", ":5: routes[0].to: `ftp://a`"),
         ("sticky = [\"address\", \"ip\"]", ":5: routes[0].sticky[1]: `ip` is no place of a key"),
         ("timeouts.connect = \"0s\"", ":5: routes[0].timeouts.connect: must be above 0"),
         ("timeouts.connect = 5", ":5: routes[0].timeouts.connect: `5` is no time"),

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{
-    document::{Config, RoutePart, UpstreamPart},
+    document::{Config, ListenTable, ListenTlsPart, RoutePart, UpstreamPart, UpstreamTlsPart},
     fault::{Fault, KeyPath},
     place::Node,
 };
@@ -17,7 +17,14 @@ pub fn unknown_keys(root: &Node) -> Vec<Fault> {
     let mut faults = Vec::new();
     let shapes = Shapes {
         config: shape(&Config::default()),
-        upstream: shape(&UpstreamPart::default()),
+        listen: shape(&ListenTable {
+            tls: Some(ListenTlsPart::default()),
+            ..ListenTable::default()
+        }),
+        upstream: shape(&UpstreamPart {
+            tls: Some(UpstreamTlsPart::default()),
+            ..UpstreamPart::default()
+        }),
         route: shape(&RoutePart::default()),
     };
     shapes.walk(root, &shapes.config, &KeyPath::root(), &mut faults);
@@ -26,6 +33,7 @@ pub fn unknown_keys(root: &Node) -> Vec<Fault> {
 
 struct Shapes {
     config: Value,
+    listen: Value,
     upstream: Value,
     route: Value,
 }
@@ -41,10 +49,11 @@ impl Shapes {
             let here = path.key(name);
             match known.get(name) {
                 // Lists of routes and tables of upstreams are empty by default: their shape is their entry's.
-                Some(_) if here.0.len() == 1 && name == "routes" => {
-                    if let Node::List(routes) = below {
-                        for (index, (_, route)) in routes.iter().enumerate() {
-                            self.walk(route, &self.route, &here.index(index), faults);
+                Some(_) if here.0.len() == 1 && (name == "routes" || name == "listen") => {
+                    let shape = if name == "routes" { &self.route } else { &self.listen };
+                    if let Node::List(entries) = below {
+                        for (index, (_, entry)) in entries.iter().enumerate() {
+                            self.walk(entry, shape, &here.index(index), faults);
                         }
                     }
                 }

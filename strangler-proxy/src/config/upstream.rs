@@ -1,8 +1,15 @@
 //! Upstreams: a name for a set of endpoints that are as good as each other.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{Balance, Health, Outlier};
+use crate::tls::UpstreamTls;
 
 /// A set of endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +34,8 @@ pub struct Upstream {
     pub health: Health,
     /// Taking one out of use.
     pub outlier: Outlier,
+    /// TLS to those of its endpoints that are `https://`.
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 /// Where endpoints come from.
@@ -37,6 +46,13 @@ pub enum Endpoint {
     /// Every address that a name has.
     Name {
         /// The name.
+        host: Box<str>,
+        /// The port.
+        port: u16,
+    },
+    /// Every address that a name has, or one address, over TLS.
+    Secure {
+        /// The name or address, without brackets; also what its certificate must be for.
         host: Box<str>,
         /// The port.
         port: u16,
@@ -56,7 +72,8 @@ pub struct EndpointError {
 }
 
 impl Endpoint {
-    /// Reads `http://127.0.0.1:3000`, `http://stock.internal:8080`, `unix:/run/app.sock`. The port is 80 where it is left out.
+    /// Reads `http://127.0.0.1:3000`, `https://stock.internal:8443`, `unix:/run/app.sock`. The port is 80 or 443 where it is
+    /// left out.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let bad = |why| EndpointError { text: text.to_owned(), why };
         if let Some(path) = text.strip_prefix("unix:") {
@@ -65,36 +82,40 @@ impl Endpoint {
                 false => Err(bad("a Unix socket needs an absolute path, `unix:/run/app.sock`")),
             };
         }
-        if text.starts_with("https://") {
-            return Err(bad("TLS to upstreams is not there yet; write http://"));
-        }
-        let rest = text
-            .strip_prefix("http://")
-            .ok_or_else(|| bad("write http://HOST:PORT or unix:/PATH"))?;
+        let (rest, is_secure) = match (text.strip_prefix("https://"), text.strip_prefix("http://"))
+        {
+            (Some(rest), _) => (rest, true),
+            (None, Some(rest)) => (rest, false),
+            (None, None) => {
+                return Err(bad("write http://HOST:PORT, https://HOST:PORT or unix:/PATH"));
+            }
+        };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains(['/', '?', '#', '@']) {
             return Err(bad(
                 "only scheme, host and port; the path of a route is changed with `rewrite`",
             ));
         }
-        if let Ok(address) = authority.parse() {
-            return Ok(Self::Address(address));
-        }
         let (host, port) = match authority.rsplit_once(':') {
             // `[::1]` alone ends in its bracket: the colons are its own.
             Some((host, port)) if !authority.ends_with(']') => {
                 (host, port.parse().map_err(|_bad| bad("the port is a number up to 65535"))?)
             }
-            Some(_) | None => (authority, 80),
+            Some(_) | None => (authority, if is_secure { 443 } else { 80 }),
         };
-        if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
-            return Ok(Self::Address(SocketAddr::new(address, port)));
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return Ok(match is_secure {
+                true => Self::Secure { host: address.to_string().into(), port },
+                false => Self::Address(SocketAddr::new(address, port)),
+            });
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if host.is_empty() || !host.bytes().all(plain) {
             return Err(bad("the host is a name or an address"));
         }
-        Ok(Self::Name { host: host.to_ascii_lowercase().into(), port })
+        let host = host.to_ascii_lowercase().into();
+        Ok(if is_secure { Self::Secure { host, port } } else { Self::Name { host, port } })
     }
 }
 
@@ -103,6 +124,10 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Address(address) => write!(f, "http://{address}"),
             Self::Name { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Secure { host, port } if host.contains(':') => {
+                write!(f, "https://[{host}]:{port}")
+            }
+            Self::Secure { host, port } => write!(f, "https://{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::File(path) => write!(f, "file:{}", path.display()),
         }
@@ -122,6 +147,9 @@ mod tests {
             ("http://[::1]", "http://[::1]:80"),
             ("http://Stock.internal:8080", "http://stock.internal:8080"),
             ("http://stock", "http://stock:80"),
+            ("https://Stock.internal", "https://stock.internal:443"),
+            ("https://127.0.0.1:8443/", "https://127.0.0.1:8443"),
+            ("https://[::1]", "https://[::1]:443"),
             ("unix:/run/app.sock", "unix:/run/app.sock"),
         ] {
             assert_eq!(Endpoint::parse(text).unwrap().to_string(), shown, "{text}");
@@ -129,7 +157,8 @@ mod tests {
         for text in [
             "",
             "127.0.0.1:3000",
-            "https://a",
+            "https://",
+            "https://[::1",
             "http://",
             "http://a/b",
             "http://a:99999",

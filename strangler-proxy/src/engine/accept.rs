@@ -1,6 +1,7 @@
 //! Accepting connections, also when there are too many of them.
 
 use std::{
+    cell::RefCell,
     future::poll_fn,
     io,
     net::SocketAddr,
@@ -18,12 +19,14 @@ use super::{
     answer::{self, About},
     connection,
     fault::Fault,
+    handshake::{self, Arrival},
     limits::{ACCEPT_BATCH, ACCEPT_PAUSE},
     listen::{Reserve, is_exhaustion},
     spread::{Place, Seat},
     stream::Stream,
     worker::Worker,
 };
+use crate::config::{self, Snapshot};
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -32,6 +35,26 @@ pub enum Listening {
     Tcp(std::net::TcpListener),
     /// A Unix socket.
     Unix(std::os::unix::net::UnixListener),
+}
+
+/// The listener of a socket as the configuration in force has it: its address is for good, its TLS is not.
+#[derive(Debug)]
+pub struct Door(RefCell<config::Listener>);
+
+impl Door {
+    /// As it was at the start.
+    pub fn new(listener: config::Listener) -> Self {
+        Self(RefCell::new(listener))
+    }
+
+    /// As it is now. A listener that is no longer in the configuration stays as it was until the restart that it wants.
+    fn now(&self, snapshot: &Snapshot) -> config::Listener {
+        let mut known = self.0.borrow_mut();
+        if let Some(now) = snapshot.listeners.iter().find(|it| it.address == known.address) {
+            known.clone_from(now);
+        }
+        known.clone()
+    }
 }
 
 enum Listener {
@@ -71,7 +94,7 @@ impl Listener {
 }
 
 /// Accepts until the worker drains, and then what the queue still has: those clients were told that they are connected.
-pub async fn run(worker: Rc<Worker>, listening: Listening) {
+pub async fn run(worker: Rc<Worker>, listening: Listening, door: Door) {
     let listener = match Listener::of(listening) {
         Ok(listener) => listener,
         Err(error) => {
@@ -94,7 +117,7 @@ pub async fn run(worker: Rc<Worker>, listening: Listening) {
             Ok((stream, peer, place)) => {
                 is_told = false;
                 if let Some((stream, place)) = placed(stream, peer, place, seat.as_ref()) {
-                    welcome(&worker, stream, peer, place);
+                    welcome(&worker, stream, peer, (&door, place));
                 }
                 batch += 1;
                 if batch == ACCEPT_BATCH {
@@ -110,7 +133,8 @@ pub async fn run(worker: Rc<Worker>, listening: Listening) {
                 reserve.give_up();
                 let one = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
                 if let Poll::Ready(Ok((stream, _))) = one {
-                    refuse(&stream, Fault::NoDescriptor, "strangler-proxy");
+                    let listener = door.now(&worker.view().snapshot);
+                    refuse(&stream, &listener, Fault::NoDescriptor, "strangler-proxy");
                 }
                 reserve.take_back();
                 sleep(ACCEPT_PAUSE).await;
@@ -176,25 +200,46 @@ fn placed(
     }
 }
 
-fn welcome(worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>, place: Option<Place>) {
+fn welcome(
+    worker: &Rc<Worker>,
+    stream: Stream,
+    peer: Option<SocketAddr>,
+    (door, place): (&Door, Option<Place>),
+) {
     let view = worker.view();
+    let listener = door.now(&view.snapshot);
     if worker.open.get() >= view.snapshot.client.connections.min(worker.clients_max) {
-        refuse(&stream, Fault::TooManyConnections, &view.snapshot.client.pseudonym);
+        let pseudonym = &view.snapshot.client.pseudonym;
+        refuse(&stream, &listener, Fault::TooManyConnections, pseudonym);
         return;
     }
     let open = worker.opened(place);
     let worker = Rc::clone(worker);
-    spawn_local(async move {
-        connection::serve(worker, stream, peer).await;
-        drop(open);
-    });
+    let arrival = Arrival { peer, secured: None, https_redirect: listener.https_redirect };
+    match listener.tls {
+        None => spawn_local(async move {
+            connection::serve(worker, stream, arrival).await;
+            drop(open);
+        }),
+        Some(tls) => spawn_local(async move {
+            handshake::serve(worker, stream, arrival, tls).await;
+            drop(open);
+        }),
+    };
 }
 
+/// A fatal alert, `internal_error` (RFC 8446, section 6): what can be said over TLS without a handshake.
+const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+
 /// One answer and no more. Where the socket does not take it at once, the client gets none.
-fn refuse(stream: &Stream, fault: Fault, pseudonym: &str) {
+fn refuse(stream: &Stream, listener: &config::Listener, fault: Fault, pseudonym: &str) {
     let mut out = Vec::new();
-    let about = About { pseudonym, trace: "", is_head: false, closes: true };
-    answer::problem(&mut out, fault, about);
+    if listener.tls.is_some() {
+        out.extend_from_slice(&ALERT);
+    } else {
+        let about = About { pseudonym, trace: "", is_head: false, closes: true };
+        answer::problem(&mut out, fault, about);
+    }
     // A connection this new is not known to be writable yet; the system is asked all the same.
     let written = stream.send_now(&out);
     if let Err(error) = written {

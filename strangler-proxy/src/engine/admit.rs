@@ -63,7 +63,7 @@ pub async fn admit(
             pair: None,
         };
         // Once: a request that was parked has been counted.
-        let checked = allowed(kit, &view, decision).and_then(|()| {
+        let checked = allowed(client, kit, &view, decision).and_then(|()| {
             if deadline.is_none() { timely(client, kit, &view, &asked) } else { Ok(()) }
         });
         if let Err(fault) = checked {
@@ -141,7 +141,17 @@ fn decided(kit: &Kit, view: &View, client: Option<IpAddr>) -> Decision {
 }
 
 /// What the head alone could not show: loops, and what this route does not forgive.
-fn allowed(kit: &Kit, view: &View, decision: Decision) -> Result<(), Fault> {
+fn allowed(client: &Client, kit: &Kit, view: &View, decision: Decision) -> Result<(), Fault> {
+    if client.https_redirect.is_some() {
+        return Err(Fault::NotTls);
+    }
+    // Whoever is trusted has opened one connection for all its clients.
+    if let Some(secured) = &client.secured
+        && !secured.is_for(kit.request.authority(&kit.input))
+        && !client.peer.is_some_and(|peer| view.snapshot.client.trusts(peer))
+    {
+        return Err(Fault::Misdirected);
+    }
     let refused = |refusal: crate::http1::Refusal| Fault::Refused(refusal.cause);
     let pseudonym = view.snapshot.client.pseudonym.as_bytes();
     kit.request.check_loop(&kit.input, pseudonym).map_err(refused)?;

@@ -2,13 +2,14 @@
 
 use std::{
     future::poll_fn,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     rc::Rc,
     task::{Context, Poll},
 };
 
 use super::{
     fault::Fault,
+    handshake::{Arrival, Secured},
     kit::Kit,
     limits::{DRAIN_FIRST, HEAD_ROOM, LINGER, LINGER_BYTES},
     stream::Stream,
@@ -30,6 +31,10 @@ pub struct Client {
     pub peer: Option<IpAddr>,
     /// The same as text.
     pub peer_text: Box<str>,
+    /// What is known of it by TLS.
+    pub secured: Option<Rc<Secured>>,
+    /// Is it to be sent to `https` at this port?
+    pub https_redirect: Option<u16>,
     /// It has said that it sends no more.
     pub has_ended: bool,
     /// It has asked something.
@@ -51,18 +56,38 @@ pub enum Head {
 
 impl Client {
     /// A client that has just come.
-    pub fn new(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) -> Self {
+    pub fn new(worker: Rc<Worker>, stream: Stream, arrival: Arrival) -> Self {
+        let Arrival { peer, secured, https_redirect } = arrival;
         let peer = peer.map(|peer| peer.ip().to_canonical());
         // RFC 7239, section 6.3: who has no address is "unknown".
         let peer_text = peer.map_or_else(|| "unknown".into(), |peer| peer.to_string().into());
         let slot = worker.timers.slot();
-        Self { worker, stream, slot, peer, peer_text, has_ended: false, has_asked: false }
+        Self {
+            worker,
+            stream,
+            slot,
+            peer,
+            peer_text,
+            secured,
+            https_redirect,
+            has_ended: false,
+            has_asked: false,
+        }
+    }
+
+    /// Its deadlines wake the task that this is called in.
+    pub async fn listens(&self) {
+        poll_fn(|cx| {
+            self.slot.listen(cx);
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Waits for the first byte of a request without holding a buffer; false when the connection is to be closed.
     ///
     /// A connection that has not been used yet gets a moment for its first request even while the worker drains.
-    pub async fn is_asking(&self) -> bool {
+    pub async fn is_asking(&mut self) -> bool {
         let mut is_set = false;
         poll_fn(|cx| {
             if self.stream.poll_readable(cx).is_ready() {
@@ -155,9 +180,27 @@ impl Client {
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            Poll::Ready(Ok(()))
+            match self.stream.poll_flush(cx) {
+                Poll::Ready(flushed) => Poll::Ready(flushed.map_err(|_gone| Fault::ClientGone)),
+                Poll::Pending if self.slot.passed() => Poll::Ready(Err(Fault::ClientGone)),
+                Poll::Pending => Poll::Pending,
+            }
         })
         .await
+    }
+
+    /// Ends an idle connection. In the clear there is nothing to say; over TLS there is, and the end of the last answer may
+    /// still have to go out.
+    pub async fn part(mut self) {
+        if !matches!(self.stream, Stream::Tls(_)) {
+            return;
+        }
+        self.slot.set_after(LINGER);
+        poll_fn(|cx| match self.stream.poll_shutdown(cx) {
+            Poll::Ready(_ended) => Poll::Ready(()),
+            Poll::Pending => self.slot.poll(),
+        })
+        .await;
     }
 
     /// Ends this side, then reads and throws away what still comes, so that the client gets to read its last answer.

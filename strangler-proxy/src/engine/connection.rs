@@ -1,12 +1,13 @@
 //! The life of a client's connection: idle, a request, its answer, and again. One task does it all, the upstream's side
 //! included.
 
-use std::{future::poll_fn, net::SocketAddr, rc::Rc, task::Poll};
+use std::rc::Rc;
 
 use super::{
     answer::{self, About},
     client::{Client, Head},
     fault::Fault,
+    handshake::Arrival,
     kit::Kit,
     request::{self, Next},
     stream::Stream,
@@ -15,13 +16,9 @@ use super::{
 use crate::seen::{Entry, Trace};
 
 /// Serves a connection to its end.
-pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
-    let mut client = Client::new(Rc::clone(&worker), stream, peer);
-    poll_fn(|cx| {
-        client.slot.listen(cx);
-        Poll::Ready(())
-    })
-    .await;
+pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
+    let mut client = Client::new(Rc::clone(&worker), stream, arrival);
+    client.listens().await;
     while client.is_asking().await {
         let mut kit = worker.kits.take();
         let next = requests(&mut client, &mut kit).await;
@@ -43,6 +40,20 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>)
                 return;
             }
         }
+    }
+    client.part().await;
+}
+
+/// Answers a connection with this and nothing else.
+pub async fn turn_away(worker: Rc<Worker>, stream: Stream, arrival: Arrival, fault: Fault) {
+    let mut client = Client::new(Rc::clone(&worker), stream, arrival);
+    client.listens().await;
+    let mut kit = worker.kits.take();
+    let next = refuse(&mut client, &mut kit, fault).await;
+    let rubbish = std::mem::take(&mut kit.input);
+    worker.kits.put(kit);
+    if next == Next::Close {
+        client.linger(rubbish).await;
     }
 }
 

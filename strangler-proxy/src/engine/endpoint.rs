@@ -1,42 +1,63 @@
 //! The endpoints of the upstreams as one worker sees them: each with its pool of idle connections.
 
 use std::{
-    cell::RefCell, collections::HashMap, fmt, io, net::SocketAddr, ops::Deref, path::PathBuf,
-    rc::Rc,
+    cell::RefCell, collections::HashMap, fmt, future::poll_fn, io, net::SocketAddr, ops::Deref,
+    path::PathBuf, rc::Rc, sync::Arc,
 };
 
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{pool::Pool, stream::Stream};
-use crate::resilience::balance::Load;
+use super::{pool::Pool, secure::Secure, stream::Stream};
+use crate::{resilience::balance::Load, tls::UpstreamTls};
 
 /// Where a connection goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
     /// TCP.
     Tcp(SocketAddr),
+    /// TLS over TCP.
+    Tls {
+        /// The address.
+        address: SocketAddr,
+        /// The host that it was found by, which its certificate must be for.
+        host: Box<str>,
+    },
     /// A Unix socket.
     Unix(PathBuf),
 }
 
 impl Address {
-    /// A new connection.
-    pub(crate) async fn connect(&self) -> io::Result<Stream> {
+    /// A new connection, its handshake included.
+    pub(crate) async fn connect(&self, tls: Option<&UpstreamTls>) -> io::Result<Stream> {
         match self {
-            Self::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+            Self::Tcp(address) => Ok(Stream::Tcp(tcp(address).await?)),
+            Self::Tls { address, host } => {
+                let Some(tls) = tls else {
+                    let what = "an endpoint is `https://`, and its upstream has no `tls`";
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+                };
+                let below = Stream::Tcp(tcp(address).await?);
+                let session = tls.connect(host).map_err(io::Error::other)?;
+                let mut session = Box::new(Secure::new(below, session));
+                poll_fn(|cx| session.poll_handshake(cx)).await?;
+                Ok(Stream::Tls(session))
             }
             Self::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
         }
     }
 }
 
+async fn tcp(address: &SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
+            Self::Tls { address, .. } => write!(f, "https://{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -49,6 +70,8 @@ pub struct Endpoint {
     pub address: Address,
     /// The same as text, for the log.
     pub label: Box<str>,
+    /// How it is spoken to, where that is over TLS.
+    tls: Option<Arc<UpstreamTls>>,
     /// Its idle connections.
     pub pool: Pool,
     /// Requests under way and how fast it answers.
@@ -56,14 +79,14 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn new(address: Address) -> Rc<Self> {
+    fn new(address: Address, tls: Option<Arc<UpstreamTls>>) -> Rc<Self> {
         let label = address.to_string().into();
-        Rc::new(Self { address, label, pool: Pool::default(), load: Load::default() })
+        Rc::new(Self { address, label, tls, pool: Pool::default(), load: Load::default() })
     }
 
     /// A new connection.
     pub async fn connect(&self) -> io::Result<Stream> {
-        self.address.connect().await
+        self.address.connect(self.tls.as_deref()).await
     }
 }
 
@@ -93,22 +116,20 @@ impl Drop for Busy {
     }
 }
 
-/// All endpoints of a worker, by address.
+/// All endpoints of a worker, by address and by what sets their TLS apart: a connection that was opened with one
+/// certificate, or verified by one authority, never serves where another one is asked for.
 #[derive(Debug, Default)]
-pub struct Endpoints(RefCell<HashMap<Address, Rc<Endpoint>>>);
+pub struct Endpoints(RefCell<HashMap<Key, Rc<Endpoint>>>);
+
+type Key = (Address, Option<[u8; 32]>);
 
 impl Endpoints {
     /// The endpoint of an address.
-    pub fn of(&self, address: &Address) -> Rc<Endpoint> {
-        let mut known = self.0.borrow_mut();
-        match known.get(address) {
-            Some(endpoint) => Rc::clone(endpoint),
-            None => {
-                let made = Endpoint::new(address.clone());
-                known.insert(address.clone(), Rc::clone(&made));
-                made
-            }
-        }
+    pub fn of(&self, address: &Address, tls: Option<&Arc<UpstreamTls>>) -> Rc<Endpoint> {
+        let tls = tls.filter(|_| matches!(address, Address::Tls { .. }));
+        let key = (address.clone(), tls.map(|tls| tls.digest()));
+        let made = || Endpoint::new(address.clone(), tls.cloned());
+        Rc::clone(self.0.borrow_mut().entry(key).or_insert_with(made))
     }
 
     /// Forgets those that nobody else holds any more.

@@ -14,9 +14,11 @@ use super::{
     client::Client,
     endpoint::Busy,
     fault::Fault,
+    forward,
     kit::Kit,
     limits::{HALF_CLOSED, INFORMATIONAL_MAX},
     request::Asked,
+    secure::tls_error,
     stream::Stream,
     timers::Tick,
     transfer::{Encode, Stopped, Transfer},
@@ -261,7 +263,11 @@ impl Exchange {
             match self.upstream.poll_read(cx, &mut self.buffer) {
                 // The deadline stands: a head that comes byte by byte has no more time than another.
                 Poll::Ready(Ok(count)) if count > 0 => {}
-                Poll::Ready(Ok(_) | Err(_)) => return Poll::Ready(Err(Fault::ClosedEarly)),
+                Poll::Ready(Ok(_)) => return Poll::Ready(Err(Fault::ClosedEarly)),
+                Poll::Ready(Err(error)) => {
+                    let fault = tls_error(&error).map_or(Fault::ClosedEarly, forward::tls_fault);
+                    return Poll::Ready(Err(fault));
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }

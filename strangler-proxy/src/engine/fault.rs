@@ -11,6 +11,10 @@ pub enum Fault {
     SlowHead,
     /// The body made no progress.
     SlowBody,
+    /// The client does not speak TLS where that is spoken.
+    NotTls,
+    /// The certificate of this connection is not for the host of the request.
+    Misdirected,
     /// Too many connections are open.
     TooManyConnections,
     /// The process has no file descriptor left for a connection to the upstream.
@@ -43,6 +47,12 @@ pub enum Fault {
     ConnectFailed,
     /// No connection in time.
     ConnectTimeout,
+    /// The upstream breaks a rule of TLS, or speaks none.
+    TlsProtocol,
+    /// The upstream's certificate is not good.
+    TlsCertificate,
+    /// The upstream has sent an alert of TLS: it may want a certificate, or another one.
+    TlsAlert,
     /// No first byte of an answer in time.
     FirstByteTimeout,
     /// The answer made no progress, or the upstream took nothing of the request.
@@ -64,6 +74,8 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Self::Refused(cause) => cause.status(),
+            Self::NotTls => 400,
+            Self::Misdirected => 421,
             Self::SlowHead | Self::SlowBody => 408,
             Self::RateLimited(_) => 429,
             Self::Busy(status) => status,
@@ -80,6 +92,9 @@ impl Fault {
             | Self::QueueTimeout => 503,
             Self::ConnectRefused
             | Self::ConnectFailed
+            | Self::TlsProtocol
+            | Self::TlsCertificate
+            | Self::TlsAlert
             | Self::ClosedEarly
             | Self::BadResponse(_)
             | Self::CutShort => 502,
@@ -97,6 +112,11 @@ impl Fault {
             Self::Refused(cause) | Self::BadResponse(cause) => cause.as_str(),
             Self::SlowHead => "slow-head",
             Self::SlowBody => "slow-body",
+            Self::NotTls => "not-tls",
+            Self::Misdirected => "misdirected",
+            Self::TlsProtocol => "tls-protocol",
+            Self::TlsCertificate => "tls-certificate",
+            Self::TlsAlert => "tls-alert",
             Self::TooManyConnections => "too-many-connections",
             Self::NoDescriptor => "no-file-descriptor",
             Self::ParkFull => "parking-full",
@@ -126,9 +146,15 @@ impl Fault {
     pub fn proxy_status(self) -> &'static str {
         match self {
             Self::Refused(Cause::Loop) => "proxy_loop_detected",
-            Self::Refused(_) | Self::SlowHead | Self::SlowBody | Self::ClientGone => {
-                "http_request_error"
-            }
+            Self::Refused(_)
+            | Self::SlowHead
+            | Self::SlowBody
+            | Self::NotTls
+            | Self::Misdirected
+            | Self::ClientGone => "http_request_error",
+            Self::TlsProtocol => "tls_protocol_error",
+            Self::TlsCertificate => "tls_certificate_error",
+            Self::TlsAlert => "tls_alert_received",
             Self::TooManyConnections | Self::EndpointsFull => "connection_limit_reached",
             Self::NoDescriptor => "proxy_internal_error",
             Self::ParkFull
@@ -157,6 +183,11 @@ impl Fault {
             Self::Refused(_) => "the request breaks a rule of HTTP",
             Self::SlowHead => "the request's head did not arrive in time",
             Self::SlowBody => "the request's body did not arrive in time",
+            Self::NotTls => "this port speaks https only",
+            Self::Misdirected => "the certificate of this connection is not for the request's host",
+            Self::TlsProtocol => "the upstream does not speak TLS as it should",
+            Self::TlsCertificate => "the upstream's certificate is not good",
+            Self::TlsAlert => "the upstream has broken the TLS connection off",
             Self::TooManyConnections => "too many connections are open",
             Self::NoDescriptor => "the proxy has no file descriptor left",
             Self::ParkFull => "requests of this kind are being held and no more can wait",
@@ -192,6 +223,9 @@ impl Fault {
             | Self::ConnectRefused
             | Self::ConnectFailed
             | Self::ConnectTimeout
+            | Self::TlsProtocol
+            | Self::TlsCertificate
+            | Self::TlsAlert
             | Self::FirstByteTimeout
             | Self::IdleTimeout
             | Self::TotalTimeout
@@ -202,6 +236,8 @@ impl Fault {
             Self::Refused(_)
             | Self::SlowHead
             | Self::SlowBody
+            | Self::NotTls
+            | Self::Misdirected
             | Self::TooManyConnections
             | Self::NoDescriptor
             | Self::ParkFull

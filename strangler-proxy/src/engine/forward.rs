@@ -17,6 +17,7 @@ use super::{
     kit::Kit,
     listen::is_exhaustion,
     request::{Asked, with_facts},
+    secure::tls_error,
     stream::Stream,
     timers::Tick,
     view::{Known, UpstreamView, View},
@@ -155,6 +156,9 @@ fn is_worth_it(fault: Fault, route: &Route) -> bool {
         Fault::ConnectRefused
         | Fault::ConnectFailed
         | Fault::ConnectTimeout
+        | Fault::TlsProtocol
+        | Fault::TlsCertificate
+        | Fault::TlsAlert
         | Fault::ClosedEarly
         | Fault::BadResponse(_)
         | Fault::CutShort
@@ -245,6 +249,9 @@ async fn connection(
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(connected.map_err(|error| {
                 let fault = connect_fault(&error);
+                if tls_error(&error).is_some() {
+                    told(&error, endpoint);
+                }
                 if fault == Fault::NoDescriptor {
                     // What lies idle is worth less than a request.
                     client.worker.endpoints.each(|endpoint| endpoint.pool.clear());
@@ -264,12 +271,33 @@ async fn connection(
     Ok((stream, false))
 }
 
+/// The fault says what kind of thing is wrong, and goes to the client; the log gets the rest.
+#[cold]
+fn told(error: &io::Error, endpoint: &Endpoint) {
+    tracing::warn!(endpoint = &*endpoint.label, %error, "no TLS with an upstream");
+}
+
 fn connect_fault(error: &io::Error) -> Fault {
+    if let Some(error) = tls_error(error) {
+        return tls_fault(error);
+    }
     match error.kind() {
+        io::ErrorKind::InvalidData => Fault::TlsProtocol,
         _ if is_exhaustion(error) => Fault::NoDescriptor,
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Fault::ConnectRefused,
         io::ErrorKind::TimedOut => Fault::ConnectTimeout,
         _ => Fault::ConnectFailed,
+    }
+}
+
+/// As RFC 9209, section 2.3, tells them apart.
+pub fn tls_fault(error: &rustls::Error) -> Fault {
+    match error {
+        rustls::Error::AlertReceived(_) => Fault::TlsAlert,
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            Fault::TlsCertificate
+        }
+        _ => Fault::TlsProtocol,
     }
 }
 
@@ -289,7 +317,7 @@ pub fn write_head(client: &Client, kit: &mut Kit, asked: &Asked, view: &View, fr
     let trusted = client.peer.is_some_and(|peer| snapshot.client.trusts(peer));
     let forwarding = Forwarding {
         client: client.peer_text.as_bytes(),
-        scheme: Scheme::Http,
+        scheme: if client.secured.is_some() { Scheme::Https } else { Scheme::Http },
         trusted,
         announce: Announce::XForwarded,
     };
@@ -311,4 +339,10 @@ pub fn write_head(client: &Client, kit: &mut Kit, asked: &Asked, view: &View, fr
     out.keep_underscores = view.route(asked.decision.route).keeps_underscores();
     kit.to_upstream.clear();
     write::request(&mut kit.to_upstream, &kit.request, &kit.input, &out);
+    // A trusted proxy tells of its own client; what it has shown itself is nobody's business behind this one.
+    if let Some(peer) = client.secured.as_ref().and_then(|secured| secured.peer.as_ref())
+        && !trusted
+    {
+        peer.tell(&mut kit.to_upstream);
+    }
 }

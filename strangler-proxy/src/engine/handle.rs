@@ -99,6 +99,7 @@ impl Proxy {
         let resolved = Arc::new(ArcSwap::from_pointee(resolved));
         let material = Material {
             shared: shared.clone(),
+            listeners: Arc::clone(&snapshot.listeners),
             resolved: Arc::clone(&resolved),
             cells: Cells::default(),
             lots: Lots::default(),

@@ -8,7 +8,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    task::{Context, Waker},
     time::Duration,
 };
 
@@ -39,8 +38,8 @@ impl Pool {
     pub fn take(&self) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
         loop {
-            let stream = idle.pop()?.stream;
-            if is_quiet(&stream) && stream.is_open() {
+            let mut stream = idle.pop()?.stream;
+            if stream.is_quiet() && stream.is_open() {
                 return Some(stream);
             }
         }
@@ -57,9 +56,9 @@ impl Pool {
     }
 
     /// Keeps a connection for the next request.
-    pub fn put(&self, stream: Stream, now: Tick) {
+    pub fn put(&self, mut stream: Stream, now: Tick) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.most.get() && is_quiet(&stream) {
+        if idle.len() < self.most.get() && stream.is_quiet() {
             idle.push(Idle { stream, since: now });
         }
     }
@@ -67,7 +66,7 @@ impl Pool {
     /// Closes what the other side has closed and what has been idle for longer than `longest`.
     pub fn sweep(&self, now: Tick, longest: Duration) {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| idle.since.after(longest) > now && is_quiet(&idle.stream));
+        idle.retain_mut(|idle| idle.since.after(longest) > now && idle.stream.is_quiet());
         // The oldest lie at the front.
         let surplus = idle.len().saturating_sub(self.most.get());
         idle.drain(..surplus);
@@ -77,11 +76,6 @@ impl Pool {
     pub fn clear(&self) {
         self.idle.borrow_mut().clear();
     }
-}
-
-/// Has nothing come on this connection, no byte and no end? Asks no system call: the event loop has noted it.
-fn is_quiet(stream: &Stream) -> bool {
-    stream.poll_readable(&mut Context::from_waker(Waker::noop())).is_pending()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::{Answer, Fallback, Route},
     http1::{Method, RequestHead},
-    route::{Act, Decision, Facts, Headers, Side, Why, decide::falls_back},
+    route::{Act, Decision, Facts, Headers, Side, Why, decide::falls_back, pattern::bare_host},
     seen::{Entry, Trace},
 };
 
@@ -89,7 +89,10 @@ pub async fn serve(client: &mut Client, kit: &mut Box<Kit>, head_len: usize) -> 
             (asked, view, outcome)
         }
         Err((asked, view, fault)) => {
-            let outcome = own_answer(client, kit, &asked, &view, fault).await;
+            let outcome = match client.https_redirect.filter(|_| fault == Fault::NotTls) {
+                Some(port) => to_https(client, kit, &asked, &view, port).await,
+                None => own_answer(client, kit, &asked, &view, fault).await,
+            };
             (asked, view, outcome)
         }
     };
@@ -290,6 +293,40 @@ async fn redirect(client: &mut Client, kit: &mut Kit, asked: &Asked, view: &View
     let next = send(client, kit, keeps).await;
     Outcome::new(redirect.status, None, next, asked.head_len)
 }
+
+/// Sends a client that came in the clear to the same place over TLS. 308, so that what it does stays what it does; a client
+/// that does not say where it wants to go cannot be sent there.
+async fn to_https(
+    client: &mut Client,
+    kit: &mut Kit,
+    asked: &Asked,
+    view: &View,
+    port: u16,
+) -> Outcome {
+    let host = bare_host(kit.request.authority(&kit.input));
+    if host.is_empty() {
+        return own_answer(client, kit, asked, view, Fault::NotTls).await;
+    }
+    let mut to = b"https://".to_vec();
+    to.extend_from_slice(host);
+    if port != HTTPS_PORT {
+        to.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    to.extend_from_slice(kit.request.path(&kit.input));
+    if let Some(query) = kit.request.query(&kit.input) {
+        to.push(b'?');
+        to.extend_from_slice(query);
+    }
+    let keeps = may_keep(client, kit);
+    kit.to_client.clear();
+    let about = about(kit, asked, view, !keeps);
+    answer::redirect(&mut kit.to_client, 308, &to, about);
+    let next = send(client, kit, keeps).await;
+    Outcome::new(308, None, next, asked.head_len)
+}
+
+/// Not written in a URL.
+const HTTPS_PORT: u16 = 443;
 
 /// `OPTIONS` that may not be forwarded any more is answered here (RFC 9110, section 7.6.2).
 async fn last_hop(client: &mut Client, kit: &mut Kit, asked: &Asked, view: &View) -> Outcome {

@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     fs,
-    net::ToSocketAddrs,
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
     path::Path,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
@@ -62,7 +62,11 @@ impl Resolved {
     /// Do all addresses stand in the configuration itself?
     fn is_static(snapshot: &Snapshot) -> bool {
         let mut endpoints = snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
-        endpoints.all(|endpoint| matches!(endpoint, Endpoint::Address(_) | Endpoint::Unix(_)))
+        endpoints.all(|endpoint| match endpoint {
+            Endpoint::Address(_) | Endpoint::Unix(_) => true,
+            Endpoint::Secure { host, .. } => host.parse::<IpAddr>().is_ok(),
+            Endpoint::Name { .. } | Endpoint::File(_) => false,
+        })
     }
 }
 
@@ -71,15 +75,23 @@ fn ask(endpoint: &Endpoint) -> Result<Vec<Address>, String> {
         Endpoint::Address(address) => Ok(vec![Address::Tcp(*address)]),
         Endpoint::Unix(path) => Ok(vec![Address::Unix(path.clone())]),
         Endpoint::Name { host, port } => {
-            let found = (&**host, *port).to_socket_addrs().map_err(|error| error.to_string())?;
-            let mut found: Vec<Address> = found.map(Address::Tcp).collect();
-            // In one order, so that a resolver that turns its answers does not look like a change.
-            found.sort();
-            found.dedup();
-            Ok(found)
+            Ok(named(host, *port)?.into_iter().map(Address::Tcp).collect())
+        }
+        Endpoint::Secure { host, port } => {
+            let of = |address| Address::Tls { address, host: host.clone() };
+            Ok(named(host, *port)?.into_iter().map(of).collect())
         }
         Endpoint::File(path) => lines(path),
     }
+}
+
+fn named(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let found = (host, port).to_socket_addrs().map_err(|error| error.to_string())?;
+    let mut found: Vec<SocketAddr> = found.collect();
+    // In one order, so that a resolver that turns its answers does not look like a change.
+    found.sort();
+    found.dedup();
+    Ok(found)
 }
 
 /// The addresses of a file, one a line. One line that is wrong makes the whole file wrong: half of a list is not what

@@ -1,10 +1,10 @@
 //! A connection, whatever it runs over.
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, Read},
     mem::MaybeUninit,
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -14,6 +14,8 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
+use super::secure::Secure;
+
 /// A stream of bytes in both directions.
 #[derive(Debug)]
 pub enum Stream {
@@ -21,14 +23,17 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Over a Unix socket.
     Unix(UnixStream),
+    /// Over TLS over one of the others. Boxed, so that plain connections stay small.
+    Tls(Box<Secure>),
 }
 
 impl Stream {
     /// Ready where reading would not wait: bytes, the end, or an error are there.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let ready = match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tls(stream) => return stream.poll_readable(cx),
         };
         // An error shows up again when reading.
         ready.map(drop)
@@ -48,6 +53,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => pin!(stream.read_buf(buffer)).poll(cx),
             Self::Unix(stream) => pin!(stream.read_buf(buffer)).poll(cx),
+            Self::Tls(stream) => stream.poll_read(cx, buffer),
         }
     }
 
@@ -63,30 +69,75 @@ impl Stream {
             return match self {
                 Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
                 Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+                Self::Tls(stream) => stream.poll_write(cx, bytes, &[]),
             };
         }
-        let pieces = [IoSlice::new(first), IoSlice::new(second)];
+        if let Self::Tls(stream) = self {
+            return stream.poll_write(cx, first, second);
+        }
+        self.poll_write_pieces(cx, &[IoSlice::new(first), IoSlice::new(second)])
+    }
+
+    /// Writes as much of the pieces, in their order, as the socket takes. Over TLS only the first.
+    pub fn poll_write_pieces(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, &pieces),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, &pieces),
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Tls(stream) => {
+                stream.poll_write(cx, pieces.first().map_or(&[], |piece| &**piece), &[])
+            }
+        }
+    }
+
+    /// Ready when the system has everything that was written. In the clear it has it at once.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => stream.poll_flush(cx),
+        }
+    }
+
+    /// Has nothing come, no byte and no end? Asks no system call: the event loop has noted it.
+    pub fn is_quiet(&mut self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.is_quiet(),
+            plain @ (Self::Tcp(_) | Self::Unix(_)) => {
+                plain.poll_readable(&mut Context::from_waker(Waker::noop())).is_pending()
+            }
         }
     }
 
     /// Asks the system whether the connection is open and nothing has come: a system call.
-    pub fn is_open(&self) -> bool {
+    pub fn is_open(&mut self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
         let peeked = match self {
-            Self::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
-            Self::Unix(stream) => SockRef::from(stream).peek(&mut byte),
+            Self::Tcp(stream) => SockRef::from(&*stream).peek(&mut byte),
+            Self::Unix(stream) => SockRef::from(&*stream).peek(&mut byte),
+            Self::Tls(stream) => return stream.is_open(),
         };
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Sends at once what the system takes, whether or not the connection is known to be writable.
+    /// Sends at once what the system takes, whether or not the connection is known to be writable. Not over TLS: it is for
+    /// those who are turned away at the door.
     pub fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => SockRef::from(stream).send(bytes),
             Self::Unix(stream) => SockRef::from(stream).send(bytes),
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Takes what the system has, whether or not the connection is known to be readable. Not over TLS, which lies over it.
+    pub fn take_now(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => (&*SockRef::from(stream)).read(bytes),
+            Self::Unix(stream) => (&*SockRef::from(stream)).read(bytes),
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -95,6 +146,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => stream.poll_shutdown(cx),
         }
     }
 
@@ -104,6 +156,7 @@ impl Stream {
             // Where the option cannot be set the connection is gone already.
             Self::Tcp(stream) => drop(SockRef::from(&stream).set_linger(Some(Duration::ZERO))),
             Self::Unix(stream) => drop(stream),
+            Self::Tls(stream) => stream.abort(),
         }
     }
 }

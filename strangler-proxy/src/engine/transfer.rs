@@ -120,7 +120,10 @@ impl Transfer {
         loop {
             match self.stage(buffer, staged, limits).map_err(Stopped::Rule)? {
                 Next::Write => ready!(self.poll_write(cx, buffer, sink, staged))?,
-                Next::Done => return Poll::Ready(Ok(())),
+                Next::Done => {
+                    self.waits_for_sink = true;
+                    return sink.poll_flush(cx).map_err(|_gone| Stopped::Write);
+                }
                 Next::Read => {
                     self.waits_for_sink = false;
                     self.make_room(buffer);

@@ -75,6 +75,7 @@ impl Pipe {
             }
             bodies.put(std::mem::take(&mut self.buffer));
             self.at = 0;
+            ready!(sink.poll_flush(cx))?;
             if self.ended {
                 return sink.poll_shutdown(cx);
             }

@@ -331,8 +331,10 @@ impl UpstreamView {
                 }
             }
         }
-        let known =
-            |address| Known { endpoint: common.endpoints.of(address), vitals: fleet.of(address) };
+        let known = |address| Known {
+            endpoint: common.endpoints.of(address, upstream.tls.as_ref()),
+            vitals: fleet.of(address),
+        };
         let endpoints = addresses.into_iter().map(known).collect();
         Self {
             endpoints,

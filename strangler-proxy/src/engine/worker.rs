@@ -22,10 +22,11 @@ use tokio::{
 };
 
 use super::{
-    accept::{self, Listening},
+    accept::{self, Door, Listening},
     buffers::Buffers,
     endpoint::Endpoints,
     gate::Lots,
+    handshake::UnderWay,
     kit::Kits,
     limits::TICK,
     resolve::Resolved,
@@ -34,10 +35,10 @@ use super::{
     view::{Common, Kept, View},
 };
 use crate::{
-    config::Snapshot,
+    config::{Listener, Snapshot},
     resilience::{Registry, shed::Pressure},
     seen::{
-        AccessLog, Cells, Ids,
+        AccessLog, Cells, Handshake, Ids,
         clock::{self, HttpDate},
     },
     steer::Shared,
@@ -64,6 +65,8 @@ pub enum Command {
 pub struct Material {
     /// The snapshot in force.
     pub shared: Shared,
+    /// What is listened at, in the order of the worker's sockets.
+    pub listeners: Arc<[Listener]>,
     /// The addresses of names and files.
     pub resolved: Arc<ArcSwap<Resolved>>,
     /// Where numbers are read.
@@ -104,6 +107,8 @@ pub struct Worker {
     pub open: Cell<usize>,
     /// How much too much there is to do.
     pub pressure: Pressure,
+    /// Handshakes of TLS that are under way.
+    pub handshakes: UnderWay,
     /// Copies of requests that are under way.
     pub shadows: Cell<usize>,
     /// More connections than this would leave none of the process's descriptors for the upstreams.
@@ -157,7 +162,11 @@ async fn live(
     let ticker = spawn_local(tick(Rc::clone(&worker)));
     let accepting: Vec<_> = listeners
         .into_iter()
-        .map(|listener| spawn_local(accept::run(Rc::clone(&worker), listener)))
+        .zip(Rc::clone(&worker).material.listeners.iter())
+        .map(|(listening, door)| {
+            let door = Door::new(door.clone());
+            spawn_local(accept::run(Rc::clone(&worker), listening, door))
+        })
         .collect();
     let drain = loop {
         match told.recv().await {
@@ -237,6 +246,7 @@ impl Worker {
             draining: Cell::new(false),
             open: Cell::new(0),
             pressure: Pressure::default(),
+            handshakes: UnderWay::default(),
             shadows: Cell::new(0),
             clients_max: material.clients_max,
             kept: RefCell::new(kept),
@@ -274,6 +284,11 @@ impl Worker {
     /// How many connections of clients may be open.
     pub fn connections_max(&self) -> usize {
         self.view.borrow().snapshot.client.connections.min(self.clients_max)
+    }
+
+    /// A handshake came out so.
+    pub fn count(&self, how: Handshake) {
+        self.material.cells.handshakes().add(how);
     }
 
     /// An endpoint was taken out: the health checks will look after it.

@@ -143,7 +143,7 @@ impl Known {
             let whole = name.len() <= 16 || same(name, entry.known.as_str().as_bytes());
             return if whole { entry.known } else { Self::Other };
         }
-        if first == FORWARDED { forwarded(name) } else { Self::Other }
+        if first == FORWARDED || first == CLIENT_CERT { claim(name) } else { Self::Other }
     }
 }
 
@@ -244,11 +244,18 @@ const INDEX: [u8; 256] = {
 /// How the names begin that are all taken for proxies' claims.
 const FORWARDED: u64 = u64::from_le_bytes(*b"x-forwar");
 
-/// `X-Forwarded-Port`, `-Prefix`, `-Server`, `-Ssl` and whatever else claims to come from a proxy.
+/// How the fields of RFC 9440 begin.
+const CLIENT_CERT: u64 = u64::from_le_bytes(*b"client-c");
+
+/// `X-Forwarded-Port`, `-Prefix`, `-Server`, `-Ssl`, `-Client-Cert` and whatever else claims to come from a proxy; and
+/// `Client-Cert` and `Client-Cert-Chain`, which only a proxy that has verified them may send (RFC 9440, section 4).
 #[cold]
-fn forwarded(name: &[u8]) -> Known {
+fn claim(name: &[u8]) -> Known {
     let prefix = name.get(..b"x-forwarded-".len()).unwrap_or_default();
-    if same(prefix, b"x-forwarded-") { Known::XForwardedOther } else { Known::Other }
+    let is_claim = same(prefix, b"x-forwarded-")
+        || same(name, b"client-cert")
+        || same(name, b"client-cert-chain");
+    if is_claim { Known::XForwardedOther } else { Known::Other }
 }
 
 /// Refuses a name with `_` that a CGI-like upstream would take for a well-known one: `Content_Length`, `X_Forwarded_For`.

@@ -21,6 +21,7 @@ use crate::{
     config::{Route, Snapshot},
     engine::Resolved,
     steer::Shared,
+    tls,
 };
 
 /// What is shown, and by what it is found.
@@ -137,6 +138,15 @@ impl Guards {
     }
 }
 
+/// By file, since a name may stand in several.
+fn certificates(snapshot: &Snapshot) -> Rows {
+    let of = |expiry: tls::Expiry| {
+        let labels = vec![("file", expiry.file.display().to_string()), ("name", expiry.name)];
+        (labels, u64::try_from(expiry.not_after).unwrap_or(0))
+    };
+    tls::expiries(snapshot).into_iter().map(of).collect()
+}
+
 fn non_zero(mut rows: Rows) -> Rows {
     rows.retain(|(_, number)| *number > 0);
     rows
@@ -159,7 +169,9 @@ impl Collector for Guards {
         counters(encoder, ("health_checks", "Questions to endpoints"), &checks)?;
         let (inside, queued) = self.queues(&snapshot);
         gauges(encoder, ("inside", "Requests of a limited route under way"), &inside)?;
-        gauges(encoder, ("queued", "Requests that wait for a place"), &queued)
+        gauges(encoder, ("queued", "Requests that wait for a place"), &queued)?;
+        let help = "When a certificate ends, in seconds since 1970";
+        gauges(encoder, ("certificate_not_after_seconds", help), &certificates(&snapshot))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    future::poll_fn,
     io,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
@@ -15,7 +16,6 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     runtime::{Builder, LocalOptions},
     sync::oneshot,
     task::spawn_local,
@@ -31,6 +31,7 @@ use crate::{
     engine::{Address, Resolved, Stream},
     http1::{Limits, Parsed, RequestFacts, ResponseHead},
     steer::Shared,
+    tls::UpstreamTls,
 };
 
 /// How often the thread looks what is due while anything is. A check is late by at most this.
@@ -189,6 +190,10 @@ fn question(upstream: &Upstream, address: &Address) -> Option<Vec<u8>> {
     let host = match (&upstream.host, address) {
         (Some(host), _) => host.to_string(),
         (None, Address::Tcp(address)) => address.to_string(),
+        (None, Address::Tls { address, host }) => {
+            let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+            format!("{host}:{}", address.port())
+        }
         (None, Address::Unix(_)) => "localhost".to_owned(),
     };
     let text = format!(
@@ -203,6 +208,7 @@ struct Check {
     health: Health,
     name: Arc<str>,
     address: Address,
+    tls: Option<Arc<UpstreamTls>>,
     fleet: Arc<Fleet<Address>>,
     vitals: Arc<Vitals>,
     started: Instant,
@@ -220,15 +226,30 @@ impl Check {
             health: upstream.health.clone(),
             name: Arc::clone(&upstream.name),
             address: address.clone(),
+            tls: upstream.tls.clone(),
             fleet,
             vitals,
             started,
         }
     }
 
+    /// Does it take a connection, with its handshake, and answer the question with 2xx or 3xx?
+    async fn ask(&self) -> bool {
+        let stream = match self.address.connect(self.tls.as_deref()).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                let (upstream, endpoint) = (&*self.name, &self.address);
+                tracing::debug!(upstream, %endpoint, %error, "an endpoint takes no connection");
+                return false;
+            }
+        };
+        let Some(question) = self.question.as_deref() else { return true };
+        let answer = answer(stream, question).await;
+        answer.is_some_and(|status| (200..400).contains(&status))
+    }
+
     async fn run(self) {
-        let asked = timeout(self.health.timeout, ask(&self.address, self.question.as_deref()));
-        let good = asked.await.unwrap_or(false);
+        let good = timeout(self.health.timeout, self.ask()).await.unwrap_or(false);
         let count = if good { &self.fleet.checks_good } else { &self.fleet.checks_bad };
         count.fetch_add(1, Ordering::Relaxed);
         let now = Tick::at(Instant::now(), self.started);
@@ -251,26 +272,17 @@ impl Check {
     }
 }
 
-/// Does it take a connection, and answer the question with 2xx or 3xx?
-async fn ask(address: &Address, question: Option<&[u8]>) -> bool {
-    let Ok(stream) = address.connect().await else { return false };
-    let Some(question) = question else { return true };
-    let answer = match stream {
-        Stream::Tcp(stream) => answer(stream, question).await,
-        Stream::Unix(stream) => answer(stream, question).await,
-    };
-    answer.is_some_and(|status| (200..400).contains(&status))
-}
-
 /// The status of the answer. Its body is nobody's business.
-async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &[u8]) -> Option<u16> {
-    stream.write_all(question).await.ok()?;
+async fn answer(mut stream: Stream, question: &[u8]) -> Option<u16> {
+    let mut at = 0;
+    while let Some(rest) = question.get(at..).filter(|rest| !rest.is_empty()) {
+        at += poll_fn(|cx| stream.poll_write(cx, rest, &[])).await.ok()?;
+    }
     let (mut buffer, mut head) = (Vec::with_capacity(HEAD_ROOM), ResponseHead::default());
     let limits = Limits { head_bytes: HEAD_ROOM, ..Limits::default() };
     loop {
-        // Without room this is 0 as at the end: a head that long is no answer to a health check.
-        let room = HEAD_ROOM.saturating_sub(buffer.len()) as u64;
-        if (&mut stream).take(room).read_buf(&mut buffer).await.ok()? == 0 {
+        // Without room this fails: a head that long is no answer to a health check.
+        if poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await.ok()? == 0 {
             return None;
         }
         loop {

@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use super::Handshakes;
+
 /// Upper bounds in microseconds: fine where a healthy answer lies, out to the longest time-out.
 pub const BOUNDS_MICROS: [u64; 13] = [
     250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 2_500_000,
@@ -107,20 +109,28 @@ type OfWorkers = Vec<Arc<RouteCells>>;
 
 /// All cells, by route name. Clones share them. Names come from configurations, so their number is bounded.
 #[derive(Debug, Clone, Default)]
-pub struct Cells(Arc<Mutex<BTreeMap<Box<str>, OfWorkers>>>);
+pub struct Cells {
+    routes: Arc<Mutex<BTreeMap<Box<str>, OfWorkers>>>,
+    handshakes: Handshakes,
+}
 
 impl Cells {
     /// New cells for a route, for one worker that keeps them.
     pub fn add(&self, route: &str) -> Arc<RouteCells> {
         let made = Arc::new(RouteCells::default());
-        let mut routes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         routes.entry(route.into()).or_default().push(Arc::clone(&made));
         made
     }
 
+    /// How handshakes came out.
+    pub fn handshakes(&self) -> &Handshakes {
+        &self.handshakes
+    }
+
     /// Shows each route's cells.
     pub fn each(&self, mut see: impl FnMut(&str, &[Arc<RouteCells>])) {
-        let routes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         for (route, workers) in routes.iter() {
             see(route, workers);
         }

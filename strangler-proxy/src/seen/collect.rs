@@ -8,7 +8,10 @@ use telemetry::prometheus_client::{
     metrics::{MetricType, counter::ConstCounter},
 };
 
-use super::cells::{BOUNDS_MICROS, Cells, Count, RouteCells, SideCells};
+use super::{
+    Handshake,
+    cells::{BOUNDS_MICROS, Cells, Count, RouteCells, SideCells},
+};
 
 /// Labels and a number.
 type Row<'a> = (&'a [(&'a str, &'a str)], u64);
@@ -45,7 +48,13 @@ impl Collector for Cells {
         for (name, help, count) in GUARDED {
             per_route(encoder, &routes, name, help, count)?;
         }
-        shadows(encoder, &routes)
+        shadows(encoder, &routes)?;
+        let help = "Handshakes of TLS with clients, by how they came out";
+        counter(encoder, "tls_handshakes", help, |row| {
+            Handshake::ALL
+                .into_iter()
+                .try_for_each(|(how, name)| row((&[("outcome", name)], self.handshakes().get(how))))
+        })
     }
 }
 

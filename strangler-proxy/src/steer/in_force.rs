@@ -49,7 +49,9 @@ impl Shared {
 
     /// Puts a snapshot in force; its generation becomes the next one. One caller at a time: the steering.
     pub(crate) fn put(&self, mut snapshot: Snapshot) -> u64 {
-        snapshot.generation = self.current.load().generation + 1;
+        let before = self.current.load();
+        snapshot.take_over(&before);
+        snapshot.generation = before.generation + 1;
         let generation = snapshot.generation;
         self.current.store(Arc::new(snapshot));
         self.changes.send_replace(generation);

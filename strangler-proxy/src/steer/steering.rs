@@ -3,12 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::{
     Audit, Record, Shared, Toggle,
     audit::Open,
     clock,
+    looked::{Seen, seen},
     overlay::Toggled,
     toggle::{self, EditError},
     write,
@@ -25,6 +26,10 @@ use crate::config::{
     ConfigError, Fault, Holds, Kill, KillSource, Loaded, Revision, Route, Snapshot, Source, load,
     load_text, unknown::nearest,
 };
+use crate::tls;
+
+/// Who changes something where a file has changed.
+const BY_FILE: &str = "file";
 
 /// The longest reason that is kept.
 const REASON_BYTES_MAX: usize = 1000;
@@ -47,15 +52,14 @@ struct State {
     loaded: Loaded,
     seen: Vec<Option<Seen>>,
     config: ConfigState,
+    /// Files that a configuration which was refused is about: when one is mended, it is worth another look.
+    suspects: Vec<PathBuf>,
+    /// When the log was last told of certificates that end soon.
+    warned: Instant,
 }
 
-/// A file as it looked when it was last read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    inode: u64,
-    bytes: u64,
-    changed: (i64, i64),
-}
+/// How often the log is told of a certificate that ends soon.
+const WARN: Duration = Duration::from_secs(24 * 3600);
 
 /// How the file stands to what is in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +77,20 @@ pub enum ConfigState {
         /// What is wrong.
         faults: Vec<String>,
     },
+}
+
+impl ConfigState {
+    /// The same state for the same reasons, whenever it began.
+    fn says_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Refused { faults, .. }, Self::Refused { faults: others, .. }) => {
+                faults == others
+            }
+            (Self::InForce { .. }, Self::InForce { .. }) => true,
+            (Self::InForce { .. }, Self::Refused { .. })
+            | (Self::Refused { .. }, Self::InForce { .. }) => false,
+        }
+    }
 }
 
 /// On or off.
@@ -173,8 +191,9 @@ impl Steering {
         let snapshot = loaded.snapshot.clone().held(&holds);
         let shared = Shared::new(snapshot);
         let config = ConfigState::InForce { since: clock::now() };
-        let mut state = State { loaded, seen: Vec::new(), config };
-        state.seen = seen(&source, &state.loaded);
+        let (suspects, warned) = (Vec::new(), Instant::now());
+        let seen = seen(&source, &loaded, &suspects);
+        let state = State { loaded, seen, config, suspects, warned };
         // Without a configuration file nothing is written.
         let audit = source.file.as_ref().map(|_| Audit::at(files.audit));
         Self {
@@ -210,6 +229,7 @@ impl Steering {
     /// Writes down that the proxy runs.
     pub fn started(&self, who: &str) {
         let snapshot = self.shared.get();
+        tls::warn(&snapshot);
         self.note(&Record {
             what: "start".into(),
             who: who.into(),
@@ -238,17 +258,21 @@ impl Steering {
             self.tell(switch, "file", &reason, is_thrown);
         }
         let Some(mut state) = state else { return };
-        let now = seen(&self.source, &state.loaded);
+        let now = seen(&self.source, &state.loaded, &state.suspects);
         if now != state.seen {
             state.seen = now;
-            drop(self.take_up(&mut state, "file"));
+            drop(self.take_up(&mut state, BY_FILE));
+        }
+        if state.warned.elapsed() >= WARN {
+            state.warned = Instant::now();
+            tls::warn(&self.shared.get());
         }
     }
 
     /// Reads the files again. What is wrong is refused whole, and what was in force stays.
     pub fn reload(&self, who: &str) -> Result<Revision, ConfigError> {
         let mut state = self.lock();
-        state.seen = seen(&self.source, &state.loaded);
+        state.seen = seen(&self.source, &state.loaded, &state.suspects);
         self.take_up(&mut state, who)
     }
 
@@ -258,12 +282,15 @@ impl Steering {
             Ok(loaded) => {
                 let revision = loaded.snapshot.revision;
                 let was_refused = matches!(state.config, ConfigState::Refused { .. });
-                if revision == before.revision && !was_refused {
+                let is_renewed = loaded.snapshot.material != before.material;
+                if revision == before.revision && !is_renewed && !was_refused {
                     return Ok(revision);
                 }
                 let changes = changes(&before, &loaded.snapshot);
                 self.put(state, loaded);
-                tracing::info!(%revision, who, "the configuration is in force");
+                tracing::info!(%revision, who, is_renewed, "the configuration is in force");
+                tls::warn(&self.shared.get());
+                let renewed = "certificates, keys or authorities have changed".to_owned();
                 self.note(&Record {
                     what: "reload".into(),
                     who: who.into(),
@@ -272,6 +299,7 @@ impl Steering {
                     undo: self.undo(&changes),
                     revision_before: before.revision.to_string(),
                     revision: revision.to_string(),
+                    notes: is_renewed.then_some(renewed).into_iter().collect(),
                     ..Record::default()
                 });
                 Ok(revision)
@@ -281,6 +309,12 @@ impl Steering {
                     [] => vec![chain(&error)],
                     faults => faults.iter().map(Fault::to_string).collect(),
                 };
+                let about = error.faults().iter().flat_map(|fault| fault.about.clone());
+                state.suspects = about.collect();
+                let known = ConfigState::Refused { since: String::new(), faults: faults.clone() };
+                if who == BY_FILE && state.config.says_the_same(&known) {
+                    return Err(error);
+                }
                 tracing::error!(
                     ?faults,
                     who,
@@ -488,6 +522,7 @@ impl Steering {
     fn put(&self, state: &mut State, loaded: Loaded) {
         self.shared.put(loaded.snapshot.clone().held(&self.holds()));
         state.loaded = loaded;
+        state.suspects = Vec::new();
         state.config = ConfigState::InForce { since: clock::now() };
     }
 
@@ -606,20 +641,6 @@ fn kill_reason(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().next().unwrap_or_default();
     line.chars().filter(|c| !c.is_control()).take(READ_MAX).collect()
-}
-
-/// How the files look that the configuration is made from.
-fn seen(source: &Source, loaded: &Loaded) -> Vec<Option<Seen>> {
-    let look = |path: &Path| {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Seen {
-            inode: metadata.ino(),
-            bytes: metadata.len(),
-            changed: (metadata.mtime(), metadata.mtime_nsec()),
-        })
-    };
-    let files = [source.file.as_deref(), Some(loaded.snapshot.files.state.as_path())];
-    files.into_iter().flatten().map(look).collect()
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -350,5 +350,6 @@ pub fn upstream(
                 .or(defaults.outlier.ejected_max)
                 .unwrap_or(ill.ejected_percent_max),
         },
+        tls: None,
     }
 }

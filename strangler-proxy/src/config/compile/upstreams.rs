@@ -6,11 +6,12 @@ use super::merge;
 use crate::{
     config::{
         Endpoint, Upstream,
-        document::{Config, TimeoutsPart, UpstreamPart},
+        document::{Config, TimeoutsPart, UpstreamPart, UpstreamTlsPart},
         fault::{Fault, KeyPath},
         unknown::nearest,
     },
     route::UpstreamId,
+    tls::{Files, UpstreamTls},
 };
 
 /// The most upstreams and endpoints of one: more is a mistake of a generator.
@@ -19,6 +20,9 @@ const UPSTREAMS_MAX: usize = 5000;
 /// All upstreams, growing while routes name some by URL.
 pub struct Upstreams<'c> {
     config: &'c Config,
+    files: &'c mut Files,
+    /// TLS of each kind that was asked for, made once: thousands of routes may name `https` URLs.
+    secured: Vec<(UpstreamTlsPart, Option<Arc<UpstreamTls>>)>,
     found: Vec<Upstream>,
     ids: BTreeMap<String, UpstreamId>,
     parts: Vec<&'c TimeoutsPart>,
@@ -29,8 +33,9 @@ static NOTHING: TimeoutsPart =
     TimeoutsPart { connect: None, first_byte: None, idle: None, total: None, per_try: None };
 
 impl<'c> Upstreams<'c> {
-    pub fn new(config: &'c Config, faults: &mut Vec<Fault>) -> Self {
-        let mut all = Self { config, found: Vec::new(), ids: BTreeMap::new(), parts: Vec::new() };
+    pub fn new(config: &'c Config, files: &'c mut Files, faults: &mut Vec<Fault>) -> Self {
+        let (found, ids, parts, secured) = (Vec::new(), BTreeMap::new(), Vec::new(), Vec::new());
+        let mut all = Self { config, files, secured, found, ids, parts };
         let path = KeyPath::root().key("upstreams");
         merge::check_defaults(&config.defaults, faults);
         for (name, part) in &config.upstreams {
@@ -58,7 +63,8 @@ impl<'c> Upstreams<'c> {
                 ));
             }
             merge::check_upstream(part, &here, faults);
-            all.push(name, endpoints, part, &part.timeouts);
+            let tls = all.secured(&endpoints, part.tls.as_ref(), &here.key("tls"), faults);
+            all.push(name, (endpoints, tls), part, &part.timeouts);
         }
         all
     }
@@ -82,7 +88,9 @@ impl<'c> Upstreams<'c> {
         }
         match Endpoint::parse(text) {
             Ok(endpoint) if self.found.len() < UPSTREAMS_MAX => {
-                Some(self.push(text, vec![endpoint], &UpstreamPart::default(), &NOTHING))
+                let endpoints = vec![endpoint];
+                let tls = self.secured(&endpoints, None, path, faults);
+                Some(self.push(text, (endpoints, tls), &UpstreamPart::default(), &NOTHING))
             }
             Ok(_) => {
                 faults
@@ -108,7 +116,7 @@ impl<'c> Upstreams<'c> {
     fn push(
         &mut self,
         name: &str,
-        endpoints: Vec<Endpoint>,
+        (endpoints, tls): (Vec<Endpoint>, Option<Arc<UpstreamTls>>),
         part: &UpstreamPart,
         timeouts: &'c TimeoutsPart,
     ) -> UpstreamId {
@@ -116,7 +124,36 @@ impl<'c> Upstreams<'c> {
         self.ids.insert(name.to_owned(), id);
         self.parts.push(timeouts);
         let name = Arc::from(name);
-        self.found.push(merge::upstream(name, endpoints, part, &self.config.defaults));
+        let made = merge::upstream(name, endpoints, part, &self.config.defaults);
+        self.found.push(Upstream { tls, ..made });
         id
+    }
+
+    /// TLS for these endpoints, where any of them wants it. What the lines of a file say is not known yet: there `tls` says
+    /// that some may be `https`.
+    fn secured(
+        &mut self,
+        endpoints: &[Endpoint],
+        part: Option<&UpstreamTlsPart>,
+        path: &KeyPath,
+        faults: &mut Vec<Fault>,
+    ) -> Option<Arc<UpstreamTls>> {
+        let is_secure = endpoints.iter().any(|it| matches!(it, Endpoint::Secure { .. }));
+        let has_file = endpoints.iter().any(|it| matches!(it, Endpoint::File(_)));
+        let plain = UpstreamTlsPart::default();
+        let part = match part {
+            Some(_) if !is_secure && !has_file => {
+                faults.push(Fault::at(path, "says nothing, for no endpoint is `https://`"));
+                return None;
+            }
+            None if !is_secure => return None,
+            part => part.unwrap_or(&plain),
+        };
+        if let Some((_, known)) = self.secured.iter().find(|(known, _)| known == part) {
+            return known.clone();
+        }
+        let made = UpstreamTls::new(part, path, self.files, faults).map(Arc::new);
+        self.secured.push((part.clone(), made.clone()));
+        made
     }
 }

@@ -13,8 +13,14 @@ fn every_name_is_recognised_in_any_case() {
         assert_eq!(Known::recognise(name.as_bytes()), *known, "{name}");
         assert_eq!(Known::recognise(name.to_ascii_uppercase().as_bytes()), *known, "{name}");
     }
-    for name in ["X-Forwarded-Port", "x-forwarded-prefix", "X-FORWARDED-SSL", "x-forwarded-server"]
-    {
+    for name in [
+        "X-Forwarded-Port",
+        "x-forwarded-prefix",
+        "X-FORWARDED-SSL",
+        "x-forwarded-client-cert",
+        "Client-Cert",
+        "CLIENT-CERT-CHAIN",
+    ] {
         assert_eq!(Known::recognise(name.as_bytes()), Known::XForwardedOther, "{name}");
     }
 }
@@ -29,8 +35,16 @@ fn neighbours_of_names_are_others() {
             assert!(seen != *known, "{near} is taken for {name}");
         }
     }
-    for name in ["", "x", "x-forwarded", "forwarded-", "content-lenght", "hosts", "http2_settings"]
-    {
+    for name in [
+        "",
+        "x",
+        "x-forwarded",
+        "forwarded-",
+        "content-lenght",
+        "hosts",
+        "http2_settings",
+        "client-certs",
+    ] {
         assert_eq!(Known::recognise(name.as_bytes()), Known::Other, "{name}");
     }
 }
@@ -43,6 +57,8 @@ fn only_names_that_resemble_known_ones_are_aliases() {
         "X_FORWARDED_FOR",
         "x_forwarded-proto",
         "accept_encoding",
+        "client_cert",
+        "Client-Cert_Chain",
     ] {
         assert_eq!(refuse_alias(name.as_bytes()), Err(Cause::FieldNameUnderscore), "{name}");
     }
