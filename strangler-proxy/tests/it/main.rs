@@ -8,6 +8,7 @@
     reason = "tests may"
 )]
 
+mod authority;
 mod breaking;
 mod choosing;
 mod clients;
@@ -20,9 +21,14 @@ mod passing;
 mod proxied;
 mod raw;
 mod retrying;
+mod session;
 mod shadows;
 mod soak;
 mod steering;
+mod tls_certificates;
+mod tls_clients;
+mod tls_faults;
+mod tls_upstreams;
 mod tunnels;
 mod upstreams;
 mod vanishing;

@@ -80,7 +80,6 @@ pub fn target(name: &str) -> Target {
 
 fn whole(toml: &str) -> String {
     let workers = if toml.contains("workers") { "" } else { "workers = 2\n" };
-    format!(
-        "listen = [\"127.0.0.1:0\"]\nadmin.enabled = false\naccess_log = false\n{workers}{toml}"
-    )
+    let listen = if toml.starts_with("listen") { "" } else { "listen = [\"127.0.0.1:0\"]\n" };
+    format!("{workers}{listen}admin.enabled = false\naccess_log = false\n{toml}")
 }

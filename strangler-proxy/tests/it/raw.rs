@@ -18,6 +18,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Peer {
     pub stream: TcpStream,
     unread: Vec<u8>,
+    /// Where TLS is spoken over it.
+    pub tls: Option<Box<rustls::Connection>>,
 }
 
 /// A message as it was on the wire.
@@ -56,28 +58,31 @@ impl Peer {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self { stream, unread: Vec::new(), tls: None }
     }
 
     /// A connection that was accepted.
     pub fn of(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(3 * PATIENCE)).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self { stream, unread: Vec::new(), tls: None }
     }
 
     /// The same connection, for another thread to write to.
     pub fn other_half(&self) -> Self {
-        Self { stream: self.stream.try_clone().unwrap(), unread: Vec::new() }
+        Self { stream: self.stream.try_clone().unwrap(), unread: Vec::new(), tls: None }
     }
 
     pub fn send(&mut self, text: impl AsRef<[u8]>) {
-        self.stream.write_all(text.as_ref()).unwrap();
+        self.try_send(text).unwrap();
     }
 
     /// Where the other side may have closed already.
     pub fn try_send(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
-        self.stream.write_all(text.as_ref())
+        match &mut self.tls {
+            None => self.stream.write_all(text.as_ref()),
+            Some(tls) => crate::session::write(tls, &mut self.stream, text.as_ref()),
+        }
     }
 
     /// One request and its answer.
@@ -207,7 +212,10 @@ impl Peer {
 
     fn more(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 16 * 1024];
-        let count = self.stream.read(&mut buffer)?;
+        let count = match &mut self.tls {
+            None => self.stream.read(&mut buffer)?,
+            Some(tls) => crate::session::read(tls, &mut self.stream, &mut buffer)?,
+        };
         self.unread.extend_from_slice(&buffer[..count]);
         Ok(count)
     }
@@ -242,6 +250,14 @@ pub struct Upstream {
 impl Upstream {
     /// Serves each connection with this. The second argument counts connections from 0.
     pub fn new(serve: impl Fn(&mut Peer, usize) + Send + Sync + 'static) -> Self {
+        Self::serving(None, serve)
+    }
+
+    /// The same, over TLS where there is something to do so.
+    pub fn serving(
+        tls: Option<Arc<rustls::ServerConfig>>,
+        serve: impl Fn(&mut Peer, usize) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (connections, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -258,8 +274,11 @@ impl Upstream {
                 let number = counted.fetch_add(1, Ordering::SeqCst);
                 opened.fetch_add(1, Ordering::SeqCst);
                 let (serve, opened) = (Arc::clone(&serve), Arc::clone(&opened));
+                let tls = tls
+                    .clone()
+                    .map(|tls| Box::new(rustls::ServerConnection::new(tls).unwrap().into()));
                 thread::spawn(move || {
-                    serve(&mut Peer::of(stream), number);
+                    serve(&mut Peer { tls, ..Peer::of(stream) }, number);
                     opened.fetch_sub(1, Ordering::SeqCst);
                 });
             }
