@@ -208,7 +208,9 @@ async fn tick(worker: Rc<Worker>) {
         worker.pressure.tick(due.elapsed(), worker.open.get(), open_max);
         // Also without requests: those who are parked wait for a change of the configuration.
         let view = worker.view();
-        worker.kept.borrow().gates().for_each(|gate| gate.call());
+        if worker.material.lots.are_awaited() {
+            worker.kept.borrow().gates().for_each(|gate| gate.call());
+        }
         worker.log.flush();
         ticks = ticks.wrapping_add(1);
         if ticks.is_multiple_of(SWEEP_TICKS) {

@@ -196,6 +196,7 @@ proptest! {
                 Err(oneshot::error::TryRecvError::Empty) => { assert!(is_closed && !inside.is_empty()); true }
             });
             prop_assert_eq!(gate.lot.requests(), waiting.len());
+            prop_assert_eq!(lots.are_awaited(), !waiting.is_empty());
             let uncalled = waiting.iter().filter(|one| !one.called(Waker::noop())).count();
             let listed = gate.waiting.borrow().iter().filter(|one| !one.left.get()).count();
             prop_assert_eq!(uncalled, listed);
