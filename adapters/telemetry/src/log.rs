@@ -4,9 +4,13 @@
 use std::{
     fmt,
     io::{self, IsTerminal, Write},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use tracing::{Subscriber, field::Field, span};
 use tracing_subscriber::{
@@ -91,8 +95,12 @@ impl Logging {
             LogFormat::Json => true,
         };
         let colours = !json && io::stderr().is_terminal();
-        let lines =
-            Lines { json, colours, out: Arc::new(|line| io::stderr().lock().write_all(line)) };
+        let patient = Impatient::default();
+        let lines = Lines {
+            json,
+            colours,
+            out: Arc::new(move |line| patient.write(io::stderr().lock(), line)),
+        };
         let (filter, handle) = reload::Layer::new(filter(&self.level)?);
         tracing_subscriber::registry()
             .with(filter)
@@ -134,6 +142,43 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
 }
 
 type Out = Arc<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
+
+/// What a pipe takes at once when it says that it takes anything.
+const PIECE_BYTES: usize = 4096;
+
+/// Writes lines and never waits: whoever reads standard error may have stopped, and a line of the log is worth less than
+/// the request behind it. What is left out is counted, and said with the next line.
+#[derive(Default)]
+struct Impatient {
+    left_out: AtomicU64,
+}
+
+impl Impatient {
+    fn write(&self, mut out: impl Write + std::os::fd::AsFd, line: &[u8]) -> io::Result<()> {
+        if !takes_more(&out) {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        let left_out = self.left_out.swap(0, Ordering::Relaxed);
+        if left_out > 0 {
+            writeln!(out, "{{\"left_out\":{left_out}}}")?;
+        }
+        for piece in line.chunks(PIECE_BYTES) {
+            if !takes_more(&out) {
+                return Ok(());
+            }
+            out.write_all(piece)?;
+        }
+        Ok(())
+    }
+}
+
+/// Can it be written to without waiting? A file always can; of a pipe the other side may not have read.
+fn takes_more(out: &impl std::os::fd::AsFd) -> bool {
+    let mut asked = [PollFd::new(out, PollFlags::OUT)];
+    // Where the system does not say, the write itself will.
+    poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map_or(true, |ready| ready > 0)
+}
 
 /// Writes each event as one line, in one call, so that lines of several threads never mix.
 struct Lines {
@@ -187,7 +232,34 @@ pub(crate) fn is_secret(field: &Field) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        io::Read,
+        os::unix::net::UnixStream,
+        sync::{Arc, Mutex},
+    };
+
+    use super::Impatient;
+
+    #[test]
+    fn a_line_that_nobody_reads_is_left_out_and_counted() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let lines = Impatient::default();
+        let line = [b"a".repeat(9_000), b"\n".to_vec()].concat();
+        // More than any buffer between the two has room for; each of these would wait for ever.
+        for _ in 0..2000 {
+            lines.write(&near, &line).unwrap();
+        }
+        far.set_nonblocking(true).unwrap();
+        let mut read = Vec::new();
+        assert!(far.read_to_end(&mut read).is_err(), "the rest is not there");
+        lines.write(&near, b"the next\n").unwrap();
+        drop(near);
+        let mut read = String::new();
+        far.read_to_string(&mut read).unwrap();
+        let (first, last) = read.trim_end().rsplit_once('\n').unwrap();
+        assert_eq!(last, "the next");
+        assert!(first.ends_with('}') && first.contains("{\"left_out\":"), "{}", first.len());
+    }
 
     use tracing_subscriber::layer::SubscriberExt;
 
