@@ -16,9 +16,11 @@ mod forward;
 mod gate;
 mod handle;
 mod handshake;
+mod inherited;
 mod kit;
 mod limits;
 mod listen;
+mod open;
 mod pool;
 mod request;
 mod resolve;
@@ -34,5 +36,6 @@ mod worker;
 
 pub use endpoint::Address;
 pub use handle::{Handle, Proxy, StartError};
+pub use inherited::Inherited;
 pub(crate) use resolve::Resolved;
 pub(crate) use stream::Stream;

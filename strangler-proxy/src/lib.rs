@@ -11,6 +11,7 @@
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod handover;
 pub mod http1;
 mod resilience;
 pub mod route;
@@ -18,4 +19,4 @@ pub mod seen;
 pub mod steer;
 pub mod tls;
 
-pub use engine::{Handle, Proxy, StartError};
+pub use engine::{Handle, Inherited, Proxy, StartError};

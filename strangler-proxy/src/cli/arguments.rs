@@ -62,13 +62,23 @@ pub enum Command {
     #[command(
         after_help = "Asks the running proxy, whose upstreams may be down; without one, the file.\n  \
         strangler-proxy explain GET /v1/stock/7 -H 'cookie: sid=abc'\n  \
-        strangler-proxy explain POST http://shop.example/v1/orders --client 10.1.2.3"
+        strangler-proxy explain POST http://shop.example/v1/orders --client 10.1.2.3\n\n\
+        Or what became of a request: error answers and the access log have its trace id.\n  \
+        strangler-proxy explain --trace 4bf92f3577b34da6a3ce929d0e0e4736"
     )]
     Explain(ExplainArgs),
     /// List the routes in their order with their toggles
     Routes(ReportArgs),
     /// Old against new, route by route, live
     Top(TopArgs),
+    /// Put this binary in the place of the one that serves; no connection is lost
+    #[command(
+        after_help = "The proxy that runs starts this binary with its own arguments and hands it the listening sockets. Once it serves, the\n\
+        old one ends its last requests. Whatever goes wrong before that, the old one goes on. This is also how changes of\n\
+        `listen`, `admin.listen` and `workers` come into force.\n\n\
+        Without a proxy that can be asked, from a script: strangler-proxy run --config FILE --take-over"
+    )]
+    Upgrade(UpgradeArgs),
     /// Print the completion script of a shell
     #[command(
         after_help = "For example: strangler-proxy completions bash > /etc/bash_completion.d/strangler-proxy"
@@ -102,6 +112,17 @@ pub struct RunArgs {
     /// Worker threads [default: one per core]
     #[arg(long, value_name = "N")]
     pub workers: Option<u16>,
+    /// Take the listening sockets of the proxy that runs by this file, and its place; where none does, just serve
+    #[arg(long)]
+    pub take_over: bool,
+}
+
+/// `upgrade`.
+#[derive(Debug, Args)]
+pub struct UpgradeArgs {
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// `toggle`.
@@ -169,9 +190,13 @@ pub struct CheckArgs {
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// The method
-    pub method: String,
+    #[arg(required_unless_present = "trace", requires = "url")]
+    pub method: Option<String>,
     /// `/v1/stock/7`, or with its host `http://shop.example/v1/stock/7`
-    pub url: String,
+    pub url: Option<String>,
+    /// What became of the requests of this trace: its id, or a whole `traceparent`
+    #[arg(long, value_name = "ID", value_parser = trace, conflicts_with_all = ["method", "url", "headers", "client", "offline"])]
+    pub trace: Option<String>,
     /// A header field; may be given several times
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
     pub headers: Vec<(String, String)>,
@@ -229,6 +254,13 @@ fn field(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
+/// The id alone: 32 hexadecimal digits.
+fn trace(text: &str) -> Result<String, String> {
+    let id = text.split('-').find(|part| part.len() == 32).unwrap_or(text).to_ascii_lowercase();
+    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then_some(id).ok_or_else(|| "a trace id has 32 hexadecimal digits".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -238,6 +270,30 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_request_or_a_trace_is_explained() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        for (line, right) in [
+            (vec!["GET", "/a"], true),
+            (vec!["GET"], false),
+            (vec![], false),
+            (vec!["--trace", id], true),
+            (vec!["--trace", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"], true),
+            (vec!["--trace", "7"], false),
+            (vec!["GET", "/a", "--trace", id], false),
+        ] {
+            let words = ["x", "explain"].into_iter().chain(line.iter().copied());
+            match Cli::try_parse_from(words) {
+                Ok(Cli { command: Command::Explain(wish) }) => {
+                    assert!(right, "{line:?}");
+                    assert!(wish.trace.is_none_or(|trace| trace == id));
+                }
+                Ok(_) => panic!("not an explanation"),
+                Err(error) => assert!(!right, "{line:?}: {error}"),
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use comfy_table::Table;
 
 use super::{
     arguments::TopArgs,
@@ -84,19 +85,24 @@ fn print(before: &Status, now: &Status, took: Duration) -> Result<()> {
         "new p99",
         "wait",
         "copies =/≠",
-        "guards",
     ];
-    let mut shown = table(&columns);
     let nothing = RouteFigures::default();
+    let mut rows = Vec::new();
     for route in &now.routes {
         let of = |status: &Status| {
             status.figures.routes.iter().find(|figures| figures.route == route.name).cloned()
         };
         let (old, new) =
             (of(before).unwrap_or_default(), of(now).unwrap_or_else(|| nothing.clone()));
-        shown.add_row(row(route, &old, &new, took));
+        rows.push(row(route, &old, &new, took));
     }
-    say(shown)?;
+    say(narrow(&columns, rows))?;
+    for route in &figures.routes {
+        match guards(route).as_str() {
+            "" => {}
+            told => say(format!("{}: {told}", route.route))?,
+        }
+    }
     for upstream in &figures.upstreams {
         for (endpoint, _) in upstream.endpoints.iter().filter(|(_, in_use)| !in_use) {
             say(format!("OUT OF USE: {endpoint} of {}", upstream.upstream))?;
@@ -114,13 +120,29 @@ fn row(
     let mut cells = vec![route.name.clone(), stage(route)];
     cells.extend(side(&before.old, &now.old, took));
     cells.extend(side(&before.new, &now.new, took));
-    cells.push(now.parked.to_string());
+    cells.push(if now.parked > 0 { now.parked.to_string() } else { String::new() });
     cells.push(match (now.shadow_agreed, now.shadow_differed) {
         (0, 0) => String::new(),
         (agreed, differed) => format!("{agreed}/{differed}"),
     });
-    cells.push(guards(now));
     cells
+}
+
+/// Without the columns that nobody has anything in, but for those of the old side: a terminal is not wide.
+fn narrow(columns: &[&str], mut rows: Vec<Vec<String>>) -> Table {
+    const ALWAYS: usize = 6;
+    let is_used = |at: usize| {
+        at < ALWAYS || rows.iter().any(|row| row.get(at).is_some_and(|cell| !cell.is_empty()))
+    };
+    let used: Vec<bool> = (0..columns.len()).map(is_used).collect();
+    let is_used = |at: usize| used.get(at).copied().unwrap_or(false);
+    let kept = columns.iter().enumerate().filter(|(at, _)| is_used(*at));
+    let mut shown = table(&kept.map(|(_, column)| *column).collect::<Vec<_>>());
+    for row in &mut rows {
+        let cells = std::mem::take(row).into_iter().enumerate();
+        shown.add_row(cells.filter(|(at, _)| is_used(*at)).map(|(_, cell)| cell));
+    }
+    shown
 }
 
 /// What has been done to keep failures apart, as far as there is anything to tell.

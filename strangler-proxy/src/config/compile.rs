@@ -229,6 +229,7 @@ fn files(part: &FilesPart, home: Home<'_>) -> Files {
         audit: or(&part.audit, "audit.jsonl"),
         state: or(&part.state, "state.toml"),
         kill: or(&part.kill, "kill"),
+        handover: or(&part.handover, "handover.sock"),
     }
 }
 

@@ -161,6 +161,8 @@ pub struct FilesPart {
     pub state: Option<PathBuf>,
     /// While it is there, the kill switch is on.
     pub kill: Option<PathBuf>,
+    /// A socket at which another binary takes over the listening ones.
+    pub handover: Option<PathBuf>,
 }
 
 /// `[defaults]`

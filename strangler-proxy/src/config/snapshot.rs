@@ -316,10 +316,12 @@ pub struct Files {
     pub state: PathBuf,
     /// While this file is there, the kill switch is on.
     pub kill: PathBuf,
+    /// Where another binary takes over the listening sockets.
+    pub handover: PathBuf,
 }
 
 /// The kill switch is on.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Kill {
     /// Who or what has switched it on.
     pub source: KillSource,
@@ -328,7 +330,7 @@ pub struct Kill {
 }
 
 /// What has switched the kill switch on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KillSource {
     /// The kill file is there.

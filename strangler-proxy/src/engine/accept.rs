@@ -6,6 +6,10 @@ use std::{
     io,
     net::SocketAddr,
     rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -35,6 +39,17 @@ pub enum Listening {
     Tcp(std::net::TcpListener),
     /// A Unix socket.
     Unix(std::os::unix::net::UnixListener),
+}
+
+/// A socket that listens, its listener, and whether another process accepts from it now.
+#[derive(Debug)]
+pub struct Entrance {
+    /// The socket.
+    pub listening: Listening,
+    /// As the configuration has it.
+    pub door: Door,
+    /// Then what waits there is that process's.
+    pub followed: Arc<AtomicBool>,
 }
 
 /// The listener of a socket as the configuration in force has it: its address is for good, its TLS is not.
@@ -94,7 +109,9 @@ impl Listener {
 }
 
 /// Accepts until the worker drains, and then what the queue still has: those clients were told that they are connected.
-pub async fn run(worker: Rc<Worker>, listening: Listening, door: Door) {
+/// Where another process accepts from the same socket, the queue is that one's at once.
+pub async fn run(worker: Rc<Worker>, entrance: Entrance) {
+    let Entrance { listening, door, followed } = entrance;
     let listener = match Listener::of(listening) {
         Ok(listener) => listener,
         Err(error) => {
@@ -110,7 +127,8 @@ pub async fn run(worker: Rc<Worker>, listening: Listening, door: Door) {
     loop {
         let arrived = poll_fn(|cx| {
             slot.listen(cx);
-            poll_arrived(cx, &listener, seat.as_mut(), worker.draining.get())
+            let is_followed = followed.load(Ordering::Acquire);
+            poll_arrived(cx, &listener, seat.as_mut(), (worker.draining.get(), is_followed))
         });
         let Some(arrived) = arrived.await else { return };
         match arrived {
@@ -156,7 +174,7 @@ fn poll_arrived(
     cx: &mut Context<'_>,
     listener: &Listener,
     seat: Option<&mut Seat>,
-    drains: bool,
+    (drains, is_followed): (bool, bool),
 ) -> Poll<Option<io::Result<Arrived>>> {
     let mut is_over = drains;
     if let Some(seat) = seat {
@@ -174,6 +192,9 @@ fn poll_arrived(
             Poll::Ready(None) => {}
             Poll::Pending => is_over = false,
         }
+    }
+    if is_followed {
+        return if is_over { Poll::Ready(None) } else { Poll::Pending };
     }
     match listener.poll_accept(cx) {
         Poll::Ready(accepted) => {

@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     rc::Rc,
     task::{Poll, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -52,7 +52,7 @@ pub async fn admit(
         let view = client.worker.view();
         let source = source(client, kit, &view);
         let decision = decided(kit, &view, source);
-        let asked = Asked {
+        let mut asked = Asked {
             trace,
             started,
             decision,
@@ -60,6 +60,8 @@ pub async fn admit(
             head_len,
             may_be_done: false,
             endpoint: None,
+            tries: Vec::new(),
+            waited: Duration::ZERO,
             pair: None,
         };
         // Once: a request that was parked has been counted.
@@ -72,7 +74,10 @@ pub async fn admit(
         let route = view.route(decision.route);
         if let Some(inside) = route.gate.enter() {
             let gate = Rc::clone(&route.gate);
-            let place = match place(client, kit, &view, decision).await {
+            let placed = place(client, kit, &view, decision).await;
+            let waits = deadline.is_some() || route.bulkhead.is_some();
+            asked.waited = if waits { started.elapsed() } else { Duration::ZERO };
+            let place = match placed {
                 Ok(place) => place,
                 Err(fault) => return Err((asked, view, fault)),
             };

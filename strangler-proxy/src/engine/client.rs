@@ -86,14 +86,15 @@ impl Client {
 
     /// Waits for the first byte of a request without holding a buffer; false when the connection is to be closed.
     ///
-    /// A connection that has not been used yet gets a moment for its first request even while the worker drains.
+    /// A connection that has not been used yet gets a moment for its first request even while the worker drains; where
+    /// another process has taken over, every connection may ask once more.
     pub async fn is_asking(&mut self) -> bool {
         let mut is_set = false;
         poll_fn(|cx| {
             if self.stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
             }
-            let drains = self.worker.draining.get();
+            let drains = self.worker.draining.get() && !self.worker.followed.get();
             if (drains && self.has_asked) || (is_set && self.slot.passed()) {
                 return Poll::Ready(false);
             }

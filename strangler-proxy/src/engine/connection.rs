@@ -1,7 +1,10 @@
 //! The life of a client's connection: idle, a request, its answer, and again. One task does it all, the upstream's side
 //! included.
 
-use std::rc::Rc;
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use super::{
     answer::{self, About},
@@ -13,7 +16,7 @@ use super::{
     stream::Stream,
     worker::Worker,
 };
-use crate::seen::{Entry, Trace};
+use crate::seen::{Entry, Happened, Trace};
 
 /// Serves a connection to its end.
 pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
@@ -93,6 +96,21 @@ async fn refuse(client: &mut Client, kit: &mut Kit, fault: Fault) -> Next {
     );
     let rest = view.route(view.snapshot.rest());
     rest.cells.refused.add(1);
+    client.worker.recent.add(&Happened {
+        trace: trace.id(),
+        started: Instant::now(),
+        took: Duration::ZERO,
+        waited: Duration::ZERO,
+        client: client.peer,
+        method: b"",
+        host: b"",
+        path: b"",
+        decided: None,
+        endpoint: None,
+        tries: &[],
+        status: fault.status(),
+        cause: Some((fault.name(), fault.sentence())),
+    });
     if view.snapshot.access_log {
         client.worker.log.add(&Entry {
             trace: trace.id(),
@@ -105,7 +123,7 @@ async fn refuse(client: &mut Client, kit: &mut Kit, fault: Fault) -> Next {
             side: "",
             why: "",
             endpoint: "",
-            took: std::time::Duration::ZERO,
+            took: Duration::ZERO,
             cause: fault.name(),
         });
     }

@@ -69,7 +69,7 @@ pub struct Endpoint {
     /// Where it is.
     pub address: Address,
     /// The same as text, for the log.
-    pub label: Box<str>,
+    pub label: Rc<str>,
     /// How it is spoken to, where that is over TLS.
     tls: Option<Arc<UpstreamTls>>,
     /// Its idle connections.

@@ -113,6 +113,7 @@ async fn tries(
             }
             Err(failed) if failed.was_stale => {
                 asked.may_be_done |= failed.resend != Resend::Unsent;
+                asked.tries.push((Rc::clone(&known.endpoint.label), "stale-connection"));
                 // The upstream had closed a connection that was idle. A new one does not have that fault, so this ends.
                 fresh = true;
                 continue;
@@ -120,6 +121,8 @@ async fn tries(
             Err(failed) => failed,
         };
         asked.may_be_done |= failed.resend != Resend::Unsent;
+        // As many as the route has retries, and one at the old side.
+        asked.tries.push((Rc::clone(&known.endpoint.label), failed.fault.name()));
         if failed.fault.is_upstreams() {
             blame(client, upstream, known);
         }

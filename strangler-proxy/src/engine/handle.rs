@@ -2,8 +2,7 @@
 
 use std::{
     fmt, io,
-    os::unix::net::UnixListener,
-    path::Path,
+    os::fd::OwnedFd,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,9 +17,11 @@ use telemetry::prometheus_client::collector::Collector;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    accept::Listening,
+    accept::Entrance,
     gate::Lots,
+    inherited::Inherited,
     listen,
+    open::{Offered, open},
     resolve::{Resolved, Resolver},
     spread::Spread,
     worker::{self, Command, Material, Started},
@@ -32,7 +33,7 @@ use crate::{
         collect::Guards,
         health::{Checked, Heartbeat},
     },
-    seen::{Cells, access::Writer, figures},
+    seen::{Cells, Remembered, access::Writer, figures},
     steer::{Engine, Figures, Shared, UpstreamFigures},
 };
 
@@ -59,6 +60,8 @@ pub enum StartError {
 /// A running engine. Dropping it stops the workers at once; [`drain`](Self::drain) lets requests end first.
 pub struct Handle {
     addresses: Vec<ListenAddress>,
+    /// What can be handed on; nothing once it stops.
+    offered: Mutex<Vec<Offered>>,
     commands: Vec<mpsc::UnboundedSender<Command>>,
     /// Taken by whoever waits for the end.
     rest: Mutex<Option<Rest>>,
@@ -80,26 +83,31 @@ struct Rest {
 impl Proxy {
     /// Listens and serves by the snapshot in force, now and after each change. The listeners are those of the first one.
     pub fn start(shared: &Shared) -> Result<Handle, StartError> {
+        Self::start_on(shared, &mut Inherited::default())
+    }
+
+    /// The same, on sockets that another process has opened, as far as they are there for an address.
+    pub fn start_on(shared: &Shared, inherited: &mut Inherited) -> Result<Handle, StartError> {
         let snapshot = shared.get();
         let workers = match snapshot.workers {
             Some(workers) => usize::from(workers.max(1)),
             None => thread::available_parallelism().map_or(1, Into::into),
         };
-        let mut of_workers: Vec<Vec<Listening>> = (0..workers).map(|_| Vec::new()).collect();
-        let mut addresses = Vec::new();
+        let mut of_workers: Vec<Vec<Entrance>> = (0..workers).map(|_| Vec::new()).collect();
+        let (mut addresses, mut offered) = (Vec::new(), Vec::new());
         for listener in snapshot.listeners.iter() {
             let failed = |source| StartError::Listen { address: listener.address.clone(), source };
-            let listening = listening(&listener.address, workers).map_err(failed)?;
-            addresses.push(listening.0);
-            for (worker, listening) in of_workers.iter_mut().zip(listening.1) {
-                worker.push(listening);
+            let opened = open(listener, workers, inherited).map_err(failed)?;
+            addresses.push(opened.bound);
+            offered.push(opened.offered);
+            for (worker, entrances) in of_workers.iter_mut().zip(opened.of_workers) {
+                worker.extend(entrances);
             }
         }
         let resolved = Resolved::of(&snapshot, &Resolved::default());
         let resolved = Arc::new(ArcSwap::from_pointee(resolved));
         let material = Material {
             shared: shared.clone(),
-            listeners: Arc::clone(&snapshot.listeners),
             resolved: Arc::clone(&resolved),
             cells: Cells::default(),
             lots: Lots::default(),
@@ -111,8 +119,8 @@ impl Proxy {
         };
         let log = Writer::start(io::stdout()).map_err(StartError::Thread)?;
         let (mut commands, mut threads) = (Vec::new(), Vec::new());
-        for (index, listeners) in of_workers.into_iter().enumerate() {
-            let started = worker::start(index, material.clone(), listeners, log.log());
+        for (index, entrances) in of_workers.into_iter().enumerate() {
+            let started = worker::start(index, material.clone(), entrances, log.log());
             let Started { commands: ear, thread } = started.map_err(StartError::Thread)?;
             commands.push(ear);
             threads.push(thread);
@@ -129,6 +137,7 @@ impl Proxy {
         let heartbeat = Heartbeat::start(checked).map_err(StartError::Thread)?;
         Ok(Handle {
             addresses,
+            offered: Mutex::new(offered),
             commands,
             rest: Mutex::new(Some(Rest { workers: threads, resolver, heartbeat, log })),
             guards: Guards { shared: shared.clone(), resolved, registry, started },
@@ -138,44 +147,6 @@ impl Proxy {
             open: material.open,
         })
     }
-}
-
-/// One listener for each worker, and the address that it came to be.
-fn listening(
-    address: &ListenAddress,
-    workers: usize,
-) -> io::Result<(ListenAddress, Vec<Listening>)> {
-    match address {
-        ListenAddress::Tcp(address) => {
-            let listeners = listen::listen(*address, workers)?;
-            let bound =
-                listeners.first().map_or(Ok(*address), std::net::TcpListener::local_addr)?;
-            let listeners = listeners.into_iter().map(Listening::Tcp).collect();
-            Ok((ListenAddress::Tcp(bound), listeners))
-        }
-        ListenAddress::Unix(path) => {
-            let first = unix(path)?;
-            // A path can be listened at once only, so the workers share the queue.
-            let shared: Result<Vec<_>, _> = (0..workers).map(|_| first.try_clone()).collect();
-            Ok((address.clone(), shared?.into_iter().map(Listening::Unix).collect()))
-        }
-    }
-}
-
-fn unix(path: &Path) -> io::Result<UnixListener> {
-    let listener = match UnixListener::bind(path) {
-        // Left behind by a process that was killed: nobody answers there.
-        Err(error)
-            if error.kind() == io::ErrorKind::AddrInUse
-                && std::os::unix::net::UnixStream::connect(path).is_err() =>
-        {
-            std::fs::remove_file(path)?;
-            UnixListener::bind(path)?
-        }
-        bound => bound?,
-    };
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }
 
 impl Handle {
@@ -238,9 +209,36 @@ impl Handle {
         all
     }
 
+    /// The listening sockets with the names of their addresses, to be handed on to another process; nothing once the
+    /// engine stops.
+    pub fn sockets(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+        let offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = |one: &Offered| {
+            let named = |socket: &OwnedFd| Ok((one.name.clone(), socket.try_clone()?));
+            one.sockets.iter().map(named).collect::<Vec<_>>()
+        };
+        offered.iter().flat_map(each).collect()
+    }
+
+    /// Stops as [`drain`](Self::drain) does, when another process accepts from the sockets of these names. What waits there
+    /// is that one's from now on, and every connection that is open here may ask once more.
+    pub fn hand_over(&self, taken: &[String]) {
+        let offered = self.stop_offering();
+        for one in offered.iter().filter(|one| taken.contains(&one.name)) {
+            one.followed.store(true, Ordering::Release);
+        }
+        let longest = self.shared.load().client.drain;
+        self.tell(|| Command::HandOver(longest));
+    }
+
+    fn stop_offering(&self) -> Vec<Offered> {
+        std::mem::take(&mut *self.offered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Stops: no new connections, idle ones are closed, requests under way may take as long as the configuration says.
     /// Returns at once; [`wait`](Self::wait) waits.
     pub fn drain(&self) {
+        drop(self.stop_offering());
         let longest = self.shared.load().client.drain;
         self.tell(|| Command::Drain(longest));
     }
@@ -269,6 +267,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        drop(self.stop_offering());
         // A worker whose ear is closed stops at once.
         self.commands.clear();
         self.wait();
@@ -313,6 +312,26 @@ impl Engine for Handle {
         Box::pin(
             async move { tokio::time::timeout(within, self.emptied(route)).await.unwrap_or(false) },
         )
+    }
+
+    fn recall<'a>(
+        &'a self,
+        trace: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Vec<Remembered>> + Send + 'a>> {
+        let told = self.commands.iter().filter_map(|ear| {
+            let (tell, told) = oneshot::channel();
+            // A worker that has ended remembers nothing.
+            ear.send(Command::Recall(trace.into(), tell)).is_ok().then_some(told)
+        });
+        let told: Vec<_> = told.collect();
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for told in told {
+                all.extend(told.await.unwrap_or_default());
+            }
+            all.sort_by(|one: &Remembered, other| other.at.cmp(&one.at));
+            all
+        })
     }
 
     fn drain(&self) {

@@ -36,7 +36,8 @@ fn refuse_if_taken(address: SocketAddr) -> io::Result<()> {
     if address.port() != 0 { socket.listen(1) } else { Ok(()) }
 }
 
-fn one(address: SocketAddr) -> io::Result<TcpListener> {
+/// One listener that shares its address with others of this user.
+pub fn one(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the last connections of the process before.
     socket.set_reuse_address(true)?;

@@ -23,7 +23,7 @@ use crate::{
     config::{Answer, Fallback, Route},
     http1::{Method, RequestHead},
     route::{Act, Decision, Facts, Headers, Side, Why, decide::falls_back, pattern::bare_host},
-    seen::{Entry, Trace},
+    seen::{Entry, Happened, Trace},
 };
 
 /// What becomes of the connection after a request.
@@ -57,6 +57,10 @@ pub struct Asked {
     pub may_be_done: bool,
     /// The endpoint that was asked last.
     pub endpoint: Option<Rc<Endpoint>>,
+    /// The tries that failed: the endpoint and why.
+    pub tries: Vec<(Rc<str>, &'static str)>,
+    /// How long it waited at its gate and for a place.
+    pub waited: Duration,
     /// Its shadow, where it has one.
     pub pair: Option<Rc<Pair>>,
 }
@@ -382,9 +386,35 @@ fn tell(client: &Client, kit: &Kit, asked: &Asked, view: &View, outcome: &Outcom
             );
         }
     }
+    remember(client, kit, asked, view, (outcome, took));
     if view.snapshot.access_log {
         log(client, kit, asked, route, (outcome, took));
     }
+}
+
+/// For whoever comes with the trace id.
+fn remember(
+    client: &Client,
+    kit: &Kit,
+    asked: &Asked,
+    view: &View,
+    (outcome, took): (&Outcome, Duration),
+) {
+    client.worker.recent.add(&Happened {
+        trace: asked.trace.id(),
+        started: asked.started,
+        took,
+        waited: asked.waited,
+        client: asked.client,
+        method: kit.request.method_text(&kit.input),
+        host: kit.request.authority(&kit.input),
+        path: kit.request.path(&kit.input),
+        decided: Some((view.then(asked.decision.route), &asked.decision)),
+        endpoint: asked.endpoint.as_ref().map(|endpoint| &endpoint.label),
+        tries: &asked.tries,
+        status: outcome.status,
+        cause: outcome.fault.map(|fault| (fault.name(), fault.sentence())),
+    });
 }
 
 #[cold]

@@ -83,6 +83,7 @@ pub fn send(
     let copied = Asked {
         decision: Decision { side: Side::New, upstream, ..asked.decision },
         endpoint: None,
+        tries: Vec::new(),
         pair: None,
         ..*asked
     };

@@ -1,6 +1,7 @@
 //! The configuration as one worker uses it: every name resolved to a place, so that a request looks nothing up by name.
 
 use std::{
+    cell::OnceCell,
     collections::{HashMap, HashSet},
     rc::Rc,
     sync::Arc,
@@ -27,7 +28,7 @@ use crate::{
         rate::Limiter,
     },
     route::{RouteId, Side, Stage, State, UpstreamId, overlap, table::Match},
-    seen::{Cells, RouteCells, SideCells},
+    seen::{Cells, RouteCells, RouteThen, SideCells},
 };
 
 /// A snapshot and what belongs to its routes and upstreams in this worker.
@@ -63,6 +64,8 @@ pub struct RouteView {
     pub bulkhead: Option<Arc<Bulkhead>>,
     old: Fuse,
     new: Fuse,
+    /// What is remembered of it with its requests; made with the first one.
+    then: OnceCell<Rc<RouteThen>>,
 }
 
 impl RouteView {
@@ -103,6 +106,7 @@ impl RouteView {
             old: fuse(&guards.old, &own.old),
             new: fuse(&guards.new, &own.new),
             gate: kept.gate(&route.name, common.lots),
+            then: OnceCell::new(),
             cells: kept.cells(&route.name, common.cells),
         }
     }
@@ -282,6 +286,12 @@ impl View {
     pub fn route(&self, id: RouteId) -> &RouteView {
         let rest = || self.routes.last().expect("a snapshot has the monolith's route");
         self.routes.get(usize::from(id.0)).unwrap_or_else(rest)
+    }
+
+    /// A route as this configuration has it, to be remembered.
+    pub fn then(&self, id: RouteId) -> &Rc<RouteThen> {
+        let made = || Rc::new(RouteThen::of(self.snapshot.route(id), &self.snapshot));
+        self.route(id).then.get_or_init(made)
     }
 
     /// What belongs to an upstream.

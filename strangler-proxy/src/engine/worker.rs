@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    accept::{self, Door, Listening},
+    accept::{self, Entrance},
     buffers::Buffers,
     endpoint::Endpoints,
     gate::Lots,
@@ -35,10 +35,10 @@ use super::{
     view::{Common, Kept, View},
 };
 use crate::{
-    config::{Listener, Snapshot},
+    config::Snapshot,
     resilience::{Registry, shed::Pressure},
     seen::{
-        AccessLog, Cells, Handshake, Ids,
+        AccessLog, Cells, Handshake, Ids, Recent, Remembered,
         clock::{self, HttpDate},
     },
     steer::Shared,
@@ -56,8 +56,13 @@ pub enum Command {
     Release(Arc<str>),
     /// Tell when none of them is inside; the gates must be closed.
     Barrier(Arc<str>, oneshot::Sender<bool>),
+    /// Tell what is remembered of a trace.
+    Recall(Arc<str>, oneshot::Sender<Vec<Remembered>>),
     /// Take no more connections, end those that are idle, and stop after the last one or this time.
     Drain(Duration),
+    /// The same, but another process takes the connections: those that are idle may ask once more, so that no request
+    /// meets a connection that is being closed.
+    HandOver(Duration),
 }
 
 /// What workers are made from; the same for all.
@@ -65,8 +70,6 @@ pub enum Command {
 pub struct Material {
     /// The snapshot in force.
     pub shared: Shared,
-    /// What is listened at, in the order of the worker's sockets.
-    pub listeners: Arc<[Listener]>,
     /// The addresses of names and files.
     pub resolved: Arc<ArcSwap<Resolved>>,
     /// Where numbers are read.
@@ -99,10 +102,14 @@ pub struct Worker {
     pub ids: Ids,
     /// The access log.
     pub log: AccessLog,
+    /// What became of requests a moment ago.
+    pub recent: Recent,
     /// The date for answers that have none.
     pub date: Cell<HttpDate>,
     /// Is the worker on its way out?
     pub draining: Cell<bool>,
+    /// And another process has its place?
+    pub followed: Cell<bool>,
     /// Connections that are open here.
     pub open: Cell<usize>,
     /// How much too much there is to do.
@@ -133,7 +140,7 @@ pub struct Started {
 pub fn start(
     index: usize,
     material: Material,
-    listeners: Vec<Listening>,
+    entrances: Vec<Entrance>,
     log: AccessLog,
 ) -> io::Result<Started> {
     let (commands, told) = mpsc::unbounded_channel();
@@ -145,7 +152,7 @@ pub fn start(
             Ok(runtime) => {
                 // Whoever started the worker may have given up; then the channel is gone.
                 drop(tell_ready.send(Ok(())));
-                runtime.block_on(live(Worker::new(material, log), listeners, told));
+                runtime.block_on(live(Worker::new(material, log), entrances, told));
             }
             Err(error) => drop(tell_ready.send(Err(error))),
         }
@@ -156,21 +163,21 @@ pub fn start(
 
 async fn live(
     worker: Rc<Worker>,
-    listeners: Vec<Listening>,
+    entrances: Vec<Entrance>,
     mut told: mpsc::UnboundedReceiver<Command>,
 ) {
     let ticker = spawn_local(tick(Rc::clone(&worker)));
-    let accepting: Vec<_> = listeners
+    let accepting: Vec<_> = entrances
         .into_iter()
-        .zip(Rc::clone(&worker).material.listeners.iter())
-        .map(|(listening, door)| {
-            let door = Door::new(door.clone());
-            spawn_local(accept::run(Rc::clone(&worker), listening, door))
-        })
+        .map(|entrance| spawn_local(accept::run(Rc::clone(&worker), entrance)))
         .collect();
     let drain = loop {
         match told.recv().await {
             Some(Command::Drain(longest)) => break longest,
+            Some(Command::HandOver(longest)) => {
+                worker.followed.set(true);
+                break longest;
+            }
             Some(command) => worker.obey(command),
             // The handle is gone without a word: the same as being told to stop now.
             None => break Duration::ZERO,
@@ -244,8 +251,10 @@ impl Worker {
             endpoints,
             ids: Ids::new(),
             log,
+            recent: Recent::default(),
             date: Cell::new(clock::http_date(clock::unix_micros() / 1_000_000)),
             draining: Cell::new(false),
+            followed: Cell::new(false),
             open: Cell::new(0),
             pressure: Pressure::default(),
             handshakes: UnderWay::default(),
@@ -345,7 +354,9 @@ impl Worker {
                     done.send(all).unwrap_or_default();
                 });
             }
-            Command::Drain(_) => {}
+            // Whoever asked may have given up.
+            Command::Recall(trace, tell) => tell.send(self.recent.of(&trace)).unwrap_or_default(),
+            Command::Drain(_) | Command::HandOver(_) => {}
         }
     }
 }

@@ -25,7 +25,13 @@ pub fn unix_micros() -> u64 {
 
 /// Now, as in `2026-06-01T12:00:00.123456Z`.
 pub fn rfc3339() -> String {
-    let nanos = i128::from(unix_micros()) * 1000;
+    rfc3339_before(Duration::ZERO)
+}
+
+/// So long ago.
+pub fn rfc3339_before(ago: Duration) -> String {
+    let ago = u64::try_from(ago.as_micros()).unwrap_or(u64::MAX);
+    let nanos = i128::from(unix_micros().saturating_sub(ago)) * 1000;
     let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     at.format(&Rfc3339).unwrap_or_default()
 }

@@ -72,6 +72,7 @@ pub fn serve(listener: TcpListener, admin: Admin) -> io::Result<Serving> {
             .route("/parked/{name}", delete().to(handlers::resume))
             .route("/reload", post().to(handlers::reload))
             .route("/explain", post().to(handlers::explain))
+            .route("/explain/{trace}", get().to(handlers::recall))
             .route("/drain", post().to(handlers::drain))
             .route("/metrics", get().to(handlers::metrics))
             .route("/health/live", get().to(handlers::live))
@@ -79,7 +80,7 @@ pub fn serve(listener: TcpListener, admin: Admin) -> io::Result<Serving> {
             .route("/health/startup", get().to(handlers::startup))
             .default_service(to(|| async {
                 Err::<actix_web::HttpResponse, _>(Problem::not_found(
-                    "there is /status, /toggles/{name}, /kill, /parked/{name}, /reload, /explain, /drain, /metrics and /health",
+                    "there is /status, /toggles/{name}, /kill, /parked/{name}, /reload, /explain, /explain/{trace}, /drain, /metrics and /health",
                 ))
             }))
     })

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -68,7 +68,7 @@ impl Audit {
     /// Appends a record without the lock: for what has happened already, and must not wait for another process. It is one
     /// write, and so is whole whoever else writes.
     pub fn append(&self, record: &Record) -> io::Result<()> {
-        Open(self.file()?).append(record)
+        Open { file: self.file()?, last: None }.append(record)
     }
 
     /// Opens it and takes its lock: held over the reading, editing and writing of a toggle, so that two processes do not
@@ -76,17 +76,21 @@ impl Audit {
     pub fn open(&self) -> io::Result<Open> {
         let file = self.file()?;
         file.lock()?;
-        Ok(Open(file))
+        Ok(Open { file, last: None })
     }
 
     fn file(&self) -> io::Result<File> {
-        OpenOptions::new().create(true).append(true).mode(0o640).open(&self.path)
+        OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(&self.path)
     }
 }
 
 /// An open log; its lock goes with it.
 #[derive(Debug)]
-pub struct Open(File);
+pub struct Open {
+    file: File,
+    /// The last record, and how long the log was before it.
+    last: Option<(u64, String)>,
+}
 
 impl Open {
     /// Appends a record, dated now.
@@ -94,8 +98,39 @@ impl Open {
         let dated = Record { at: clock::now(), ..record.clone() };
         let mut line = serde_json::to_string(&dated).map_err(io::Error::other)?;
         line.push('\n');
+        let before = self.file.metadata()?.len();
         // One write: a reader never sees half a line, and neither does a crash leave more than one.
-        self.0.write_all(line.as_bytes())?;
-        self.0.sync_data()
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        self.last = Some((before, line));
+        written.inspect_err(|_| self.take_back())
+    }
+
+    /// Takes the last record back: what it tells has not come to be. On a full disk that is the half of a line. Where
+    /// somebody has appended a note since, it stays.
+    pub fn take_back(&mut self) {
+        let Some((before, line)) = self.last.take() else { return };
+        let taken = self.tail(before, line.len() + 1).and_then(|tail| {
+            if !line.as_bytes().starts_with(&tail) {
+                return Err(io::Error::other("another record follows it"));
+            }
+            self.file.set_len(before)
+        });
+        if let Err(error) = taken {
+            tracing::error!(%error, "the audit log has a record of a change that was not made");
+        }
+    }
+
+    fn tail(&self, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        let mut tail = vec![0; most];
+        let mut read = 0;
+        while let Some(rest) = tail.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            let at = from + u64::try_from(read).map_err(io::Error::other)?;
+            match self.file.read_at(rest, at)? {
+                0 => break,
+                count => read += count,
+            }
+        }
+        tail.truncate(read);
+        Ok(tail)
     }
 }

@@ -4,6 +4,8 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::seen::Remembered;
+
 /// The engine as the steering and the admin API see it.
 pub trait Engine: Send + Sync + 'static {
     /// The numbers of now, for `status` and `top`.
@@ -16,6 +18,12 @@ pub trait Engine: Send + Sync + 'static {
         route: &'a str,
         within: Duration,
     ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+
+    /// What is remembered of the requests of a trace, the newest first.
+    fn recall<'a>(
+        &'a self,
+        trace: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Vec<Remembered>> + Send + 'a>>;
 
     /// Takes no more connections and stops after the last request, or after the configured time.
     fn drain(&self);

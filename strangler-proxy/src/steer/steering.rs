@@ -5,7 +5,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -13,18 +13,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use planned::Planned;
+
 use super::{
-    Audit, Record, Shared, Toggle,
-    audit::Open,
-    clock,
-    looked::{Seen, seen},
-    overlay::Toggled,
-    toggle::{self, EditError},
-    write,
+    Audit, Record, Shared, Toggle, audit::Open, clock, looked::Seen, toggle::EditError, write,
 };
 use crate::config::{
-    ConfigError, Fault, Holds, Kill, KillSource, Loaded, Revision, Route, Snapshot, Source, load,
-    load_text, unknown::nearest,
+    ConfigError, Holds, Kill, KillSource, Loaded, Route, Snapshot, Source, load, unknown::nearest,
 };
 use crate::tls;
 
@@ -33,6 +28,9 @@ const BY_FILE: &str = "file";
 
 /// The longest reason that is kept.
 const REASON_BYTES_MAX: usize = 1000;
+
+/// How often a toggle begins anew because somebody has just edited the file.
+const EDITS_MAX: usize = 50;
 
 /// Steers a proxy, running or not: the command line uses it on the file alone when no proxy answers.
 pub struct Steering {
@@ -44,6 +42,9 @@ pub struct Steering {
     /// What is held over the files' word. Held only while a snapshot is put in force, never for a file: so that the kill
     /// switch waits for nothing that can hang. Locked after `state` where both are.
     holds: Mutex<Holds>,
+    /// How the files stand to what is in force. For whoever looks: with a lock of its own, so that a health check waits for
+    /// no disk.
+    config: Mutex<ConfigState>,
     /// Was the kill file there at the last look? Set with `state` locked.
     kill_file: AtomicBool,
 }
@@ -51,11 +52,23 @@ pub struct Steering {
 struct State {
     loaded: Loaded,
     seen: Vec<Option<Seen>>,
-    config: ConfigState,
+    /// Has it been read since it was last seen to change?
+    is_settled: bool,
     /// Files that a configuration which was refused is about: when one is mended, it is worth another look.
     suspects: Vec<PathBuf>,
     /// When the log was last told of certificates that end soon.
     warned: Instant,
+    leaving: Leaving,
+}
+
+/// Does another process take this one's place?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// It is about to.
+    HoldsStill,
+    /// It has.
+    Left,
 }
 
 /// How often the log is told of a certificate that ends soon.
@@ -163,6 +176,12 @@ pub enum SteerError {
     /// A reason is too long or has control characters.
     #[error("a reason is one line of at most {REASON_BYTES_MAX} bytes")]
     Reason,
+    /// Somebody edits the file all the time.
+    #[error("the file is being edited at this moment: ask again")]
+    Busy,
+    /// Another binary takes over at this moment.
+    #[error("another binary takes over at this moment: ask again")]
+    Leaving,
     /// Something cannot be written.
     #[error("cannot write {}", path.display())]
     Write {
@@ -191,9 +210,16 @@ impl Steering {
         let snapshot = loaded.snapshot.clone().held(&holds);
         let shared = Shared::new(snapshot);
         let config = ConfigState::InForce { since: clock::now() };
-        let (suspects, warned) = (Vec::new(), Instant::now());
-        let seen = seen(&source, &loaded, &suspects);
-        let state = State { loaded, seen, config, suspects, warned };
+        let state = State {
+            loaded,
+            // Nothing of the files has been seen: they may have changed since they were loaded, so the first look reads
+            // them.
+            seen: Vec::new(),
+            is_settled: false,
+            suspects: Vec::new(),
+            warned: Instant::now(),
+            leaving: Leaving::No,
+        };
         // Without a configuration file nothing is written.
         let audit = source.file.as_ref().map(|_| Audit::at(files.audit));
         Self {
@@ -202,6 +228,7 @@ impl Steering {
             audit,
             state: Mutex::new(state),
             holds: Mutex::new(holds),
+            config: Mutex::new(config),
             kill_file: AtomicBool::new(kill_file),
         }
     }
@@ -218,7 +245,7 @@ impl Steering {
 
     /// How the files stand to what is in force.
     pub fn config_state(&self) -> ConfigState {
-        self.lock().config.clone()
+        self.config().clone()
     }
 
     /// The routes whose toggle the state file has.
@@ -238,107 +265,28 @@ impl Steering {
         });
     }
 
-    /// Looks whether a file has changed, and follows it.
-    pub fn look(&self) {
-        let kill = self.shared.get().files.kill.clone();
-        let state = match self.state.try_lock() {
-            Ok(state) => Some(state),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        let there = self.file().is_some() && kill.exists();
-        let was_there = self.kill_file.load(Ordering::SeqCst);
-        // While somebody changes something and may hang, the switch is only thrown: it is taken back when it is sure that
-        // it was not just that somebody who throws it.
-        if there != was_there && (there || state.is_some()) {
-            self.kill_file.store(there, Ordering::SeqCst);
-            let switch = if there { Switch::On } else { Switch::Off };
-            let reason = if there { kill_reason(&kill) } else { String::new() };
-            let is_thrown = self.throw(switch, KillSource::File, &reason);
-            self.tell(switch, "file", &reason, is_thrown);
-        }
-        let Some(mut state) = state else { return };
-        let now = seen(&self.source, &state.loaded, &state.suspects);
-        if now != state.seen {
-            state.seen = now;
-            drop(self.take_up(&mut state, BY_FILE));
-        }
-        if state.warned.elapsed() >= WARN {
-            state.warned = Instant::now();
-            tls::warn(&self.shared.get());
-        }
-    }
-
-    /// Reads the files again. What is wrong is refused whole, and what was in force stays.
-    pub fn reload(&self, who: &str) -> Result<Revision, ConfigError> {
-        let mut state = self.lock();
-        state.seen = seen(&self.source, &state.loaded, &state.suspects);
-        self.take_up(&mut state, who)
-    }
-
-    fn take_up(&self, state: &mut State, who: &str) -> Result<Revision, ConfigError> {
-        let before = self.shared.get();
-        match load(&self.source) {
-            Ok(loaded) => {
-                let revision = loaded.snapshot.revision;
-                let was_refused = matches!(state.config, ConfigState::Refused { .. });
-                let is_renewed = loaded.snapshot.material != before.material;
-                if revision == before.revision && !is_renewed && !was_refused {
-                    return Ok(revision);
-                }
-                let changes = changes(&before, &loaded.snapshot);
-                self.put(state, loaded);
-                tracing::info!(%revision, who, is_renewed, "the configuration is in force");
-                tls::warn(&self.shared.get());
-                let renewed = "certificates, keys or authorities have changed".to_owned();
-                self.note(&Record {
-                    what: "reload".into(),
-                    who: who.into(),
-                    before: changes.iter().map(|(name, (old, _))| (name.clone(), *old)).collect(),
-                    after: changes.iter().map(|(name, (_, new))| (name.clone(), *new)).collect(),
-                    undo: self.undo(&changes),
-                    revision_before: before.revision.to_string(),
-                    revision: revision.to_string(),
-                    notes: is_renewed.then_some(renewed).into_iter().collect(),
-                    ..Record::default()
-                });
-                Ok(revision)
-            }
-            Err(error) => {
-                let faults: Vec<String> = match error.faults() {
-                    [] => vec![chain(&error)],
-                    faults => faults.iter().map(Fault::to_string).collect(),
-                };
-                let about = error.faults().iter().flat_map(|fault| fault.about.clone());
-                state.suspects = about.collect();
-                let known = ConfigState::Refused { since: String::new(), faults: faults.clone() };
-                if who == BY_FILE && state.config.says_the_same(&known) {
-                    return Err(error);
-                }
-                tracing::error!(
-                    ?faults,
-                    who,
-                    "the configuration is refused; the one in force stays"
-                );
-                self.note(&Record {
-                    what: "refused".into(),
-                    who: who.into(),
-                    notes: faults.clone(),
-                    revision_before: before.revision.to_string(),
-                    ..Record::default()
-                });
-                state.config = ConfigState::Refused { since: clock::now(), faults };
-                Err(error)
-            }
-        }
-    }
-
     /// Sets the toggle of a route or of all routes of a group, in the file.
     pub fn toggle(&self, target: &Target, toggle: Toggle) -> Result<Changed, SteerError> {
         check_reason(&target.why)?;
         // Held until the end: another process that toggles waits here. Before the state, which others here want.
         let mut log = self.open()?;
         let mut state = self.lock();
+        for _ in 0..EDITS_MAX {
+            if let Some(changed) = self.try_toggle(&mut state, log.as_mut(), target, toggle)? {
+                return Ok(changed);
+            }
+        }
+        Err(SteerError::Busy)
+    }
+
+    /// Nothing where somebody has edited the file in this very moment.
+    fn try_toggle(
+        &self,
+        state: &mut State,
+        log: Option<&mut (PathBuf, Open)>,
+        target: &Target,
+        toggle: Toggle,
+    ) -> Result<Option<Changed>, SteerError> {
         // The truth is what the files say now, not what was read of them at some time.
         let loaded = load(&self.source)?;
         let before = loaded.snapshot.clone();
@@ -349,15 +297,16 @@ impl Steering {
             return Err(SteerError::Version { current, expected: expected.clone() });
         }
         let names = names(&before, &target.name)?;
-        let (after, written, over_the_file) = self.write(loaded, &names, toggle)?;
-        let routes = changes(&before, &after.snapshot);
+        let planned = Planned::of(&self.source, loaded, &names, toggle)?;
+        let after = &planned.after.snapshot;
+        let routes = changes(&before, after);
         let changed = Changed {
             undo: self.undo(&routes),
-            notes: notes(&after.snapshot, &self.shared.get(), &names),
-            revision: after.snapshot.revision.to_string(),
+            notes: notes(after, &self.shared.get(), &names),
+            revision: after.revision.to_string(),
             routes,
-            written,
-            over_the_file,
+            written: planned.written().to_owned(),
+            over_the_file: planned.is_over_the_file(),
         };
         let record = Record {
             what: "toggle".into(),
@@ -371,48 +320,12 @@ impl Steering {
             undo: changed.undo.clone(),
             ..Record::default()
         };
-        self.put(&mut state, after);
+        if !logged(log, &record, || planned.write())? {
+            return Ok(None);
+        }
         // What `seen` has stays as it is: the next look reads the file, and whatever somebody has saved since.
-        if let Some((path, log)) = &mut log {
-            let path = path.clone();
-            log.append(&record).map_err(|source| SteerError::Write { path, source })?;
-        }
-        Ok(changed)
-    }
-
-    /// Writes the toggle to the file, or over it where it cannot be written.
-    fn write(
-        &self,
-        loaded: Loaded,
-        names: &[String],
-        toggle: Toggle,
-    ) -> Result<(Loaded, PathBuf, bool), SteerError> {
-        let state_path = loaded.snapshot.files.state.clone();
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| SteerError::Write { path, source }
-        };
-        let mut overlay = loaded.overlay.clone();
-        if let Some(path) = self.source.file.as_deref().filter(|path| write::is_writable(path)) {
-            let routes: Vec<&str> = names.iter().map(String::as_str).collect();
-            let text = toggle::edit(&loaded.text, &routes, toggle)?;
-            // What the state file said of these routes would hide what the file says now.
-            overlay.routes.retain(|name, _| !names.contains(name));
-            let after = load_text(&self.source, text.clone(), Some(overlay.clone()))?;
-            write::replace(path, &text).map_err(failed(path))?;
-            if overlay != loaded.overlay {
-                write_overlay(&state_path, &overlay.text()).map_err(failed(&state_path))?;
-            }
-            return Ok((after, path.to_owned(), false));
-        }
-        for name in names {
-            overlay
-                .routes
-                .insert(name.clone(), Toggled { stage: toggle.stage, weight: toggle.weight });
-        }
-        let after = load_text(&self.source, loaded.text, Some(overlay.clone()))?;
-        write_overlay(&state_path, &overlay.text()).map_err(failed(&state_path))?;
-        Ok((after, state_path, true))
+        self.put(state, planned.after);
+        Ok(Some(changed))
     }
 
     /// Throws the kill switch, or takes it back. Works when nothing else does: whatever cannot be written is noted, and
@@ -498,6 +411,9 @@ impl Steering {
     pub fn park(&self, target: &Target, switch: Switch) -> Result<Vec<String>, SteerError> {
         check_reason(&target.why)?;
         let state = self.lock();
+        if state.leaving != Leaving::No {
+            return Err(SteerError::Leaving);
+        }
         let names = names(&state.loaded.snapshot, &target.name)?;
         let mut holds = self.holds();
         for name in &names {
@@ -523,7 +439,7 @@ impl Steering {
         self.shared.put(loaded.snapshot.clone().held(&self.holds()));
         state.loaded = loaded;
         state.suspects = Vec::new();
-        state.config = ConfigState::InForce { since: clock::now() };
+        *self.config() = ConfigState::InForce { since: clock::now() };
     }
 
     fn open(&self) -> Result<Option<(PathBuf, Open)>, SteerError> {
@@ -563,20 +479,37 @@ impl Steering {
         self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn config(&self) -> MutexGuard<'_, ConfigState> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Each change puts its result in at its end, so a panic before it leaves the state of before.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// The log first: a change that it does not have is worse than a line of a change that a crash has prevented, and the
+/// revisions of the next line show which it was. What could not be done is taken back.
+fn logged(
+    mut log: Option<&mut (PathBuf, Open)>,
+    record: &Record,
+    change: impl FnOnce() -> Result<bool, SteerError>,
+) -> Result<bool, SteerError> {
+    if let Some((path, log)) = &mut log {
+        let path = path.clone();
+        log.append(record).map_err(|source| SteerError::Write { path, source })?;
+    }
+    let done = change();
+    if let (Some((_, log)), Ok(false) | Err(_)) = (log, &done) {
+        log.take_back();
+    }
+    done
+}
+
 fn check_reason(reason: &str) -> Result<(), SteerError> {
     let fits = reason.len() <= REASON_BYTES_MAX && !reason.chars().any(char::is_control);
     fits.then_some(()).ok_or(SteerError::Reason)
-}
-
-/// Nothing to say is no file.
-fn write_overlay(path: &Path, text: &str) -> io::Result<()> {
-    if text.is_empty() { write::remove(path) } else { write::replace(path, text) }
 }
 
 fn names(snapshot: &Snapshot, name: &str) -> Result<Vec<String>, SteerError> {
@@ -658,5 +591,8 @@ pub fn look_at(source: &Source) -> Result<Arc<Snapshot>, ConfigError> {
     Ok(Steering::new(source.clone(), load(source)?).shared.get())
 }
 
+mod follow;
+mod leaving;
+mod planned;
 #[cfg(test)]
 mod tests;

@@ -21,8 +21,31 @@ pub fn is_writable(path: &Path) -> bool {
     tried.is_ok()
 }
 
+/// How a replacement came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// The new text is there.
+    Done,
+    /// Somebody was faster, and his text stays.
+    ChangedMeanwhile,
+}
+
 /// Replaces a file's text; mode and owner stay. Through a symbolic link the file behind it is replaced and the link stays.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
+    replace_if(path, text, |_| Ok(true)).map(drop)
+}
+
+/// The same, if the file still has the text that was read of it. The look is the last step before the new text is moved into
+/// its place, so that an editor's change is lost only if it comes within these microseconds.
+pub fn replace_seen(path: &Path, seen: &str, text: &str) -> io::Result<Replaced> {
+    replace_if(path, text, |real| Ok(fs::read(real)? == seen.as_bytes()))
+}
+
+fn replace_if(
+    path: &Path,
+    text: &str,
+    is_as_seen: impl FnOnce(&Path) -> io::Result<bool>,
+) -> io::Result<Replaced> {
     let real = match fs::canonicalize(path) {
         Ok(real) => real,
         Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
@@ -35,7 +58,7 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     };
     let mode = before.as_ref().map_or(0o600, |metadata| metadata.permissions().mode() & 0o7777);
     let draft = draft(&real);
-    let written = || -> io::Result<()> {
+    let written = || -> io::Result<Replaced> {
         let mut file =
             OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
         file.write_all(text.as_bytes())?;
@@ -45,8 +68,13 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
             drop(chown(&draft, Some(before.uid()), Some(before.gid())));
         }
         file.sync_all()?;
+        if !is_as_seen(&real)? {
+            fs::remove_file(&draft)?;
+            return Ok(Replaced::ChangedMeanwhile);
+        }
         fs::rename(&draft, &real)?;
-        File::open(folder(&real))?.sync_all()
+        File::open(folder(&real))?.sync_all()?;
+        Ok(Replaced::Done)
     };
     written().inspect_err(|_| drop(fs::remove_file(&draft)))
 }
@@ -88,6 +116,18 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_somebody_has_just_written_is_not_overwritten() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a.toml");
+        fs::write(&path, "his").unwrap();
+        assert_eq!(replace_seen(&path, "read", "mine").unwrap(), Replaced::ChangedMeanwhile);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "his");
+        assert_eq!(replace_seen(&path, "his", "mine").unwrap(), Replaced::Done);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "no draft is left");
     }
 
     #[test]

@@ -155,3 +155,19 @@ fn a_slow_reader_gets_everything() {
     }
     assert_eq!(client.ask(get("/")).body.len(), 3 << 20);
 }
+
+#[test]
+fn a_hundred_thousand_fields_are_refused_and_cost_nobody_else_anything() {
+    let upstream = Upstream::answering(|_| ok("well"));
+    let proxy = Proxied::to(upstream.address);
+    let mut other = proxy.connect();
+    assert_eq!(other.ask(get("/")).text(), "well");
+    let fields: String = (0..100_000).map(|number| format!("X-{number}: v\r\n")).collect();
+    let mut client = proxy.connect();
+    // It may close before all of it is sent.
+    drop(client.try_send(format!("GET /many HTTP/1.1\r\nHost: shop.example\r\n{fields}\r\n")));
+    assert_eq!(client.answer_or_end(), Some(431));
+    assert!(client.is_closed());
+    assert_eq!(other.ask(get("/")).text(), "well");
+    assert_eq!(upstream.connections.load(Ordering::SeqCst), 1, "it has reached nobody");
+}

@@ -18,6 +18,7 @@ use super::answers::{
 use crate::{
     config::{ConfigError, Fault, KillSource, Snapshot},
     route::{RouteId, Stage, State, UpstreamId},
+    seen::recent::{FAILED, LAST, SAMPLED, TROUBLED},
     steer::{Asked, Engine, SteerError, Steering, Switch, Target, Toggle, explain as told},
 };
 
@@ -35,6 +36,10 @@ const VERSION: ProblemType =
 /// Something cannot be written.
 const NOT_WRITTEN: ProblemType =
     ProblemType::new("not-written", 500, "The change cannot be written, so nothing was changed");
+
+/// Another process takes this one's place.
+const LEAVING: ProblemType =
+    ProblemType::new("being-replaced", 503, "Another binary takes over at this moment");
 
 type Answered = Result<HttpResponse, Problem>;
 
@@ -179,6 +184,15 @@ pub async fn explain(
     }
 }
 
+pub async fn recall(_: Admitted, engine: Data<dyn Engine>, trace: Path<String>) -> Answered {
+    match engine.recall(&trace).await {
+        told if told.is_empty() => Err(Problem::not_found(format!(
+            "no request of this trace is remembered. Each worker has its last {LAST}, the last {FAILED} that failed, {TROUBLED} that went well only in the end, and {SAMPLED} others before, sampled; a restart forgets"
+        ))),
+        told => Ok(HttpResponse::Ok().json(told)),
+    }
+}
+
 /// The upstreams as the running engine sees them.
 struct Live<'a> {
     engine: &'a dyn Engine,
@@ -249,6 +263,8 @@ fn problem(error: SteerError) -> Problem {
         SteerError::Version { .. } => Problem::of(&VERSION).detail(error.to_string()),
         SteerError::Config(error) => wrong(&error),
         SteerError::Edit(_) => Problem::of(&CONFIG_WRONG).detail(error.to_string()),
+        SteerError::Busy => Problem::of(&VERSION).detail(error.to_string()),
+        SteerError::Leaving => Problem::of(&LEAVING).retry_after(std::time::Duration::from_secs(1)),
         SteerError::Reason => Problem::malformed("reason", error.to_string()),
         SteerError::Write { ref source, .. } => {
             Problem::of(&NOT_WRITTEN).detail(format!("{error}: {source}"))

@@ -37,6 +37,13 @@ impl Engine for Idle {
     ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
         Box::pin(async move { route == "stock" })
     }
+    fn recall<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Vec<crate::seen::Remembered>> + Send + 'a>> {
+        Box::pin(async { Vec::new() })
+    }
+
     fn drain(&self) {
         self.drained.store(true, Ordering::SeqCst);
     }
@@ -120,6 +127,7 @@ fn only_the_token_opens_it_but_for_metrics_and_health() {
             ("DELETE", "/parked/stock"),
             ("POST", "/reload"),
             ("POST", "/explain"),
+            ("GET", "/explain/4bf92f3577b34da6a3ce929d0e0e4736"),
             ("POST", "/drain"),
         ] {
             for shown in ["", "Bearer wrong", "Bearer ", TOKEN] {
@@ -217,6 +225,10 @@ fn kill_park_reload_explain_and_drain() {
             400
         );
         assert_eq!(world.admin("POST", "/explain", &json!({ "method": "GET", "url": "a" })).0, 400);
+        for trace in ["4bf92f3577b34da6a3ce929d0e0e4736", "nonsense"] {
+            let (status, problem) = world.admin("GET", &format!("/explain/{trace}"), &Value::Null);
+            assert_eq!(status, 404, "{problem}");
+        }
         assert_eq!(world.admin("POST", "/drain", &Value::Null).0, 202);
         assert!(world.engine.drained.load(Ordering::SeqCst));
     });

@@ -353,3 +353,57 @@ fn what_was_saved_during_a_toggle_is_taken_up() {
         assert_eq!(place.steering.shared().get().revision, said, "round {round}");
     }
 }
+
+#[test]
+fn a_change_without_room_in_the_log_is_no_change() {
+    let home = tempfile::tempdir().unwrap();
+    let text = format!("files.audit = \"/dev/full\"\n{FILE}");
+    fs::write(home.path().join("shop.toml"), &text).unwrap();
+    let place = Place { steering: open(&home), home };
+    let before = place.steering.shared().get().generation;
+    let error = place.toggle("stock", "live").unwrap_err();
+    assert!(matches!(&error, SteerError::Write { path, .. } if path.ends_with("full")), "{error}");
+    assert_eq!((place.text(), place.steering.shared().get().generation), (text, before));
+}
+
+#[test]
+fn a_file_that_cannot_be_replaced_takes_its_line_of_the_log_back() {
+    let place = Place::new();
+    place.toggle("moves", "off").unwrap();
+    let records = place.records();
+    let log = || place.steering.audit.as_ref().unwrap().open().unwrap();
+    let record = Record { what: "toggle".into(), ..Record::default() };
+    let mut open = (place.path("shop.audit.jsonl"), log());
+    let failed = || Err(SteerError::Busy);
+    assert!(logged(Some(&mut open), &record, failed).is_err());
+    assert!(!logged(Some(&mut open), &record, || Ok(false)).unwrap());
+    assert_eq!(place.records(), records);
+    assert!(logged(Some(&mut open), &record, || Ok(true)).unwrap());
+    assert_eq!(place.records().len(), records.len() + 1);
+}
+
+/// The file system's clock ticks every few milliseconds: two edits of one length within a tick look the same.
+#[test]
+fn an_edit_that_looks_like_the_one_before_is_seen() {
+    let place = Place::new();
+    let edit =
+        |stage: &str| fs::write(place.path("shop.toml"), FILE.replace("\"off\"", stage)).unwrap();
+    place.steering.look();
+    edit("\"live\"");
+    let at = fs::metadata(place.path("shop.toml")).unwrap().modified().unwrap();
+    place.steering.look();
+    assert_eq!(place.stage("stock").0, Stage::Live);
+    edit("\"off\" ");
+    fs::File::options()
+        .write(true)
+        .open(place.path("shop.toml"))
+        .unwrap()
+        .set_modified(at)
+        .unwrap();
+    place.steering.look();
+    assert_eq!(place.stage("stock").0, Stage::Off);
+    let reloads = place.records().len();
+    place.steering.look();
+    place.steering.look();
+    assert_eq!(place.records().len(), reloads, "looking again is no change");
+}
