@@ -56,7 +56,7 @@ impl Default for Plan {
 }
 
 /// 1 to 100 percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Percent(u8);
 
@@ -123,8 +123,6 @@ pub enum Step {
     CatchUp,
     /// Both sides are compared.
     Verify,
-    /// The way back is opened: what changes at the target will be written down.
-    WayBack,
     /// Reads move ahead, by percentages.
     SwitchReads,
     /// It follows closely and waits for the moment to switch.
@@ -156,7 +154,7 @@ pub enum Step {
 
 impl Step {
     /// All of them, in their usual order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 21] = [
         Self::Plan,
         Self::Preflight,
         Self::Prepare,
@@ -165,7 +163,6 @@ impl Step {
         Self::Copy,
         Self::CatchUp,
         Self::Verify,
-        Self::WayBack,
         Self::SwitchReads,
         Self::Approach,
         Self::Hold,
@@ -192,7 +189,6 @@ impl Step {
             Self::Copy => "copy",
             Self::CatchUp => "catch_up",
             Self::Verify => "verify",
-            Self::WayBack => "way_back",
             Self::SwitchReads => "switch_reads",
             Self::Approach => "approach",
             Self::Hold => "hold",

@@ -1,0 +1,173 @@
+//! One carve in this process's hands: what it knows of it, and the doing of one action within its bound.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kernel_api::Id;
+use placement_api::{Carve, Leg, Plan, Step};
+
+use crate::{
+    desk::Desk,
+    domain::{Action, Event, Seen, State, limits::RENEW_EVERY},
+    movement::{Move, Movement, Trouble},
+    store::{self, CarveRow, Line},
+};
+
+/// How long a carve may take to be read.
+const READ_TIME: Duration = Duration::from_secs(5);
+
+/// One carve in this process's hands.
+pub(super) struct Hands {
+    pub desk: Arc<Desk>,
+    /// As last read; its facts are ours and newer.
+    pub row: CarveRow,
+    /// Steps that began and are not in the journal yet.
+    pub lines: Vec<Line>,
+    /// When the gates began to close.
+    pub closed: Option<Instant>,
+    /// The hands of the move, kept with their connections under one lease.
+    pub movement: Option<Arc<dyn Movement>>,
+    last: Option<(Leg, Step)>,
+}
+
+impl Hands {
+    /// The carve as the journal has it.
+    pub async fn of(desk: Arc<Desk>, id: Id<Carve>) -> Result<Self, String> {
+        let row = desk
+            .store
+            .read(&desk.call(READ_TIME), move |c| Ok(store::carve(c, id)?))
+            .await
+            .map_err(|fault: contract::Fault<contract::Never>| fault.to_string())?
+            .ok_or_else(|| "it is not in the journal".to_owned())?;
+        Ok(Self { desk, row, lines: Vec::new(), closed: None, movement: None, last: None })
+    }
+
+    /// How it is gone about.
+    pub fn plan(&self) -> &Plan {
+        &self.row.plan
+    }
+
+    /// Takes note of a step that began.
+    pub fn notice(&mut self, state: Option<State>) {
+        let Some(state) = state else { return };
+        if self.last.replace((state.leg, state.step)) == Some((state.leg, state.step)) {
+            return;
+        }
+        let says = self.row.facts.says.clone();
+        self.lines.push(self.line(&state, says));
+        tracing::info!(
+            carve = %self.row.id, module = %self.row.module, leg = ?state.leg,
+            step = state.step.as_str(), epoch = state.epoch, "a carve's step begins"
+        );
+    }
+
+    pub fn line(&self, state: &State, says: String) -> Line {
+        Line { leg: state.leg, step: state.step, says, at: self.desk.store.clock().now() }
+    }
+
+    /// The hands of the move, once both places are known.
+    pub fn movement(&mut self) -> Result<Arc<dyn Movement>, Trouble> {
+        if let Some(movement) = &self.movement {
+            return Ok(Arc::clone(movement));
+        }
+        let (Some(from), Some(to)) = (&self.row.source_data, &self.row.target_data) else {
+            return Err(Trouble::Failed("where the data is was not found out yet".into()));
+        };
+        let movement = self.desk.movements.of(&Move {
+            carve: self.row.id,
+            module: self.row.module.clone(),
+            from: from.clone(),
+            to: to.clone(),
+        })?;
+        self.movement = Some(Arc::clone(&movement));
+        Ok(movement)
+    }
+
+    /// Does one action within its bound, and keeps the lease meanwhile.
+    pub async fn perform(&mut self, action: Action, state: &State) -> Event {
+        let (desk, id, term) = (Arc::clone(&self.desk), self.row.id, self.row.term);
+        let bound = bound(action);
+        let seen = tokio::select! {
+            ended = tokio::time::timeout(bound, self.act(action, state)) => match ended {
+                Ok(Ok(seen)) => seen,
+                Ok(Err(trouble)) => {
+                    let (seen, why) = trouble.seen();
+                    self.row.facts.says = format!("{}: {why}", words(action));
+                    seen
+                }
+                Err(_elapsed) => {
+                    let bound_s = bound.as_secs();
+                    self.row.facts.says = format!("{}: no end in {bound_s} s", words(action));
+                    Seen::TimedOut
+                }
+            },
+            () = lost(desk, id, term) => return Event::NotOurs,
+        };
+        if !matches!(seen, Seen::Done | Seen::NotYet) {
+            tracing::info!(carve = %id, ?action, ?seen, says = self.row.facts.says, "not done");
+        }
+        Event::Performed(seen)
+    }
+}
+
+/// Comes back when the lease is another's for certain.
+async fn lost(desk: Arc<Desk>, id: Id<Carve>, term: u64) {
+    loop {
+        tokio::time::sleep(RENEW_EVERY).await;
+        if super::journal::renew(&desk, id, term).await == Some(false) {
+            return;
+        }
+    }
+}
+
+/// How long an action may take; after that it is taken to have an unknown end. Inside the pause these are far above
+/// what it takes, and below what a closed gate waits for.
+fn bound(action: Action) -> Duration {
+    match action {
+        Action::Hold | Action::Unhold => Duration::from_millis(500),
+        Action::Fence | Action::Flip => Duration::from_secs(2),
+        Action::Ask | Action::Settle => Duration::from_secs(3),
+        Action::Wait(_) | Action::Rest | Action::Record => Duration::from_secs(5),
+        Action::Locate | Action::MoveReads(_) | Action::ReadsBack => Duration::from_secs(10),
+        // A process starts, or a lock is waited for behind a long transaction.
+        Action::MakeReady | Action::StopHost | Action::Capture | Action::Withdraw => {
+            Duration::from_secs(60)
+        }
+        // A batch of a slice, however slow the disk.
+        Action::Copy | Action::Follow => Duration::from_secs(120),
+        // These read or remove all of it.
+        Action::Inspect | Action::Prepare | Action::Audit | Action::Clean => {
+            Duration::from_secs(600)
+        }
+        Action::Compare => Duration::from_secs(3600),
+    }
+}
+
+/// What it was about, for people.
+fn words(action: Action) -> &'static str {
+    match action {
+        Action::Wait(_) | Action::Rest => "waits",
+        Action::Locate => "cannot find out where the data is",
+        Action::Inspect => "cannot move",
+        Action::Prepare => "cannot make the target's tables",
+        Action::MakeReady => "the target's process is not ready",
+        Action::Capture => "cannot capture changes",
+        Action::Copy => "cannot copy",
+        Action::Follow => "cannot follow",
+        Action::Compare => "not equal",
+        Action::MoveReads(_) => "reads do not move",
+        Action::Hold | Action::Fence => "gave up before the fence",
+        Action::Ask => "cannot tell which side has it",
+        Action::Unhold => "gates open by themselves",
+        Action::Flip => "cannot open the target",
+        Action::Record => "placement is not told",
+        Action::Settle => "the owner's processes do not know yet",
+        Action::Audit => "the invariants were not checked",
+        Action::Withdraw => "cannot take the capture away",
+        Action::ReadsBack => "reads were not led back",
+        Action::Clean => "cannot remove what it made",
+        Action::StopHost => "the process was not ended",
+    }
+}

@@ -1,0 +1,198 @@
+//! The actions inside the pause: gates close, the fence falls, everybody learns it, gates open.
+
+use std::time::{Duration, Instant};
+
+use contract::Never;
+use futures_util::future::join_all;
+use placement_api::{Hold, InFlight, Placed, Process, SeatError, Waits};
+
+use super::{hands::Hands, journal::micros};
+use crate::{
+    desk::{leading, placed},
+    domain::{
+        Seen, State, Switching,
+        limits::{DRAIN, HOLD_TTL, LAG_MAX, LOCK, PAUSE_MAX, SWITCH_REST},
+    },
+    movement::{Switch, Trouble},
+    store,
+};
+
+/// How long the list of processes may take to be read.
+const LIST_TIME: Duration = Duration::from_secs(1);
+
+/// How long one process may take to close or open a gate.
+const SEAT_TIME: Duration = Duration::from_millis(250);
+
+impl Hands {
+    /// Parks the module's writes in the proxy and closes the gate of every process, all at once. Who cannot be reached
+    /// meets the fence instead.
+    pub(super) async fn hold(&mut self) -> Result<Seen, Trouble> {
+        let live = self.desk.live(LIST_TIME).await?;
+        let (id, module) = (self.row.id, self.row.module.clone());
+        let lag_rows = self.row.facts.progress.lag_rows;
+        self.row.facts.switching =
+            Some(Switching { lag_rows, measured: true, ..self.switching_so_far() });
+        let closed = Instant::now();
+        self.closed = Some(closed);
+        let hold = Hold {
+            module: module.clone(),
+            carve: id,
+            ttl_ms: micros(HOLD_TTL) / 1000,
+            drain_ms: micros(DRAIN) / 1000,
+        };
+        let seats = &self.desk.ports.seats;
+        let gates = join_all(live.iter().map(|at| within_seat(seats.hold(at, &hold))));
+        let park = self.desk.ports.traffic.park(&module, id, HOLD_TTL);
+        let (gates, parked) = futures_util::future::join(gates, park).await;
+        if let Err(error) = parked {
+            tracing::warn!(carve = %id, %error, "the proxy parks nothing; the gates hold");
+        }
+        for (at, error) in failures(&live, &gates) {
+            tracing::info!(carve = %id, process = %at.id, error, "a gate was not closed");
+        }
+        let under_way: u32 = gates.iter().flatten().map(|InFlight(count)| count).sum();
+        let took = closed.elapsed();
+        self.pause(|pause| pause.hold_us = micros(took));
+        if took + LOCK + SWITCH_REST > PAUSE_MAX {
+            return Err(Trouble::NotNow(format!(
+                "closing the gates took {} ms, {under_way} calls were still under way",
+                took.as_millis()
+            )));
+        }
+        Ok(Seen::Done)
+    }
+
+    fn switching_so_far(&self) -> Switching {
+        self.row.facts.switching.clone().unwrap_or_default()
+    }
+
+    fn pause(&mut self, set: impl FnOnce(&mut placement_api::Pause)) {
+        set(&mut self.row.facts.switching.get_or_insert_default().pause);
+    }
+
+    fn held(&mut self, waits: &Waits) {
+        self.row.facts.switching.get_or_insert_default().held.add(waits);
+    }
+
+    fn wish(&self, state: &State) -> Switch {
+        let gone = self.closed.map_or(Duration::ZERO, |closed| closed.elapsed());
+        Switch {
+            epoch: state.epoch,
+            owner: self.row.taker(state.leg).to_string(),
+            lag_max: LAG_MAX,
+            lock_within: LOCK,
+            within: PAUSE_MAX.saturating_sub(gone),
+        }
+    }
+
+    pub(super) async fn fence(&mut self, state: &State) -> Result<Seen, Trouble> {
+        let wish = self.wish(state);
+        let switched = self.movement()?.switch(state.leg, &wish).await?;
+        self.pause(|pause| {
+            *pause = placement_api::Pause { hold_us: pause.hold_us, ..switched.pause };
+        });
+        self.row.facts.switching.get_or_insert_default().lag_rows = switched.lag_rows;
+        self.row.facts.says = format!("{} is given up", self.row.giver(state.leg));
+        Ok(Seen::Done)
+    }
+
+    pub(super) async fn flip(&mut self, state: &State) -> Result<Seen, Trouble> {
+        let wish = self.wish(state);
+        self.movement()?.flip(state.leg, &wish).await?;
+        Ok(Seen::Done)
+    }
+
+    /// Opens what was closed; the switch did not come about. What cannot be reached opens by itself.
+    pub(super) async fn unhold(&mut self) -> Result<Seen, Trouble> {
+        let live = self.desk.live(LIST_TIME).await?;
+        let (id, module) = (self.row.id, self.row.module.clone());
+        let seats = &self.desk.ports.seats;
+        let gates = join_all(live.iter().map(|at| within_seat(seats.release(at, &module, id))));
+        let resume = self.desk.ports.traffic.resume(&module, id);
+        let (gates, resumed) = futures_util::future::join(gates, resume).await;
+        gates.iter().flatten().for_each(|waits| self.held(waits));
+        if let Ok(waits) = &resumed {
+            self.held(waits);
+        }
+        self.closed = None;
+        let reached = gates.iter().all(Result::is_ok) && resumed.is_ok();
+        Ok(if reached { Seen::Done } else { Seen::NotYet })
+    }
+
+    /// Every process learns who owns the module: the owner's own first, so that there is somebody to answer, then the
+    /// others and the proxy.
+    pub(super) async fn settle(&mut self, state: &State) -> Result<Seen, Trouble> {
+        let began = Instant::now();
+        let live = self.desk.live(LIST_TIME).await?;
+        let placed = self.placed(state, &live).await?;
+        let (owners, others): (Vec<&Process>, Vec<&Process>) =
+            live.iter().partition(|process| process.deployment == placed.owner);
+        let seats = &self.desk.ports.seats;
+        let opened = join_all(owners.iter().map(|at| within_seat(seats.settle(at, &placed)))).await;
+        if !opened.iter().any(Result::is_ok) {
+            let why = opened.iter().find_map(|opened| opened.as_ref().err());
+            let why = why.map_or("none has told of itself".to_owned(), ToString::to_string);
+            return Err(Trouble::Failed(format!("no process of {} answers: {why}", placed.owner)));
+        }
+        let told = join_all(others.iter().map(|at| within_seat(seats.settle(at, &placed))));
+        let (told, led) = futures_util::future::join(told, self.lead(&placed)).await;
+        opened.iter().chain(&told).flatten().for_each(|waits| self.held(waits));
+        match led {
+            Ok(waits) => self.held(&waits),
+            Err(error) => self.row.facts.note(format!("the proxy was not led on: {error}")),
+        }
+        let total = self.closed.take().map(|closed| closed.elapsed());
+        self.pause(|pause| {
+            pause.release_us = micros(began.elapsed());
+            pause.total_us = total.map_or(0, micros);
+        });
+        let at = self.desk.store.clock().now();
+        self.row.facts.switched(state.leg, placed.epoch, state.switch_tries, at);
+        self.row.facts.says = format!("{} owns it since epoch {}", placed.owner, placed.epoch);
+        Ok(Seen::Done)
+    }
+
+    async fn placed(&self, state: &State, live: &[Process]) -> Result<Placed, Trouble> {
+        let (module, taker) = (self.row.module.clone(), self.row.taker(state.leg).clone());
+        let at = (state.epoch + 1, taker.to_string());
+        let said = self
+            .desk
+            .store
+            .read::<_, Never>(&self.desk.call(LIST_TIME), move |c| {
+                Ok(store::site(c, &module, &taker)?)
+            })
+            .await?;
+        placed(self.row.module.clone(), &at, live, Some(&said), None)
+            .ok_or_else(|| Trouble::Failed("the owner's name is none".to_owned()))
+    }
+
+    /// Leads the proxy to the owner, and lets go on what it parked, in that order.
+    async fn lead(&self, placed: &Placed) -> Result<Waits, placement_api::PortError> {
+        let traffic = &self.desk.ports.traffic;
+        let led = match leading(placed) {
+            Some(stage) => traffic.stage(&placed.module, self.row.id, &stage).await,
+            None => Ok(()),
+        };
+        let waits = traffic.resume(&placed.module, self.row.id).await?;
+        led.map(|()| waits)
+    }
+
+    /// From when on a process counts as one that told of itself of late.
+    pub(super) fn live_since(&self) -> kernel_api::Timestamp {
+        self.desk.store.clock().now().minus(self.desk.silent_after)
+    }
+}
+
+async fn within_seat<T>(asked: impl Future<Output = Result<T, SeatError>>) -> Result<T, SeatError> {
+    match tokio::time::timeout(SEAT_TIME, asked).await {
+        Ok(answered) => answered,
+        Err(_elapsed) => Err(SeatError::Away(format!("no answer in {} ms", SEAT_TIME.as_millis()))),
+    }
+}
+
+fn failures<'a, T>(
+    at: &'a [Process],
+    asked: &'a [Result<T, SeatError>],
+) -> impl Iterator<Item = (&'a Process, String)> {
+    at.iter().zip(asked).filter_map(|(at, asked)| Some((at, asked.as_ref().err()?.to_string())))
+}

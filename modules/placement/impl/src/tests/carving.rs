@@ -1,0 +1,217 @@
+//! Carves through the contract: there, back, given up, refused, and taken over.
+
+use contract::Fault;
+use kernel_api::Id;
+use placement_api::{
+    BeginError, Blocker, CarveError, DryRun, DryRunError, Leg, Name, Outcome, Percent, Plan,
+    SteerError, Step, Wish,
+};
+
+use super::world::{World, begin, call, command, module};
+
+fn observed_for(observe_s: u32) -> Plan {
+    Plan { observe_s: Some(observe_s), ..Plan::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_moves_and_the_certificate_says_how() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.announce("child", 1, "carve:").await;
+        let reads = vec![Percent::new(10).unwrap()];
+        let carve = world.begin(Plan { reads, reads_each_s: 0, ..observed_for(0) }).await;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!(ended.outcome, Some(Outcome::Completed));
+        let placed = world.placement.placed(&call(), ()).await.unwrap().placed;
+        assert_eq!((placed[0].epoch, placed[0].owner.as_str()), (2, "child"));
+        assert_eq!(placed[0].moving, None);
+        let journal = world.journal(&carve).await;
+        let steps: Vec<_> = journal.iter().map(|entry| entry.step).collect();
+        assert_eq!((steps[0], steps[steps.len() - 1]), (Step::Plan, Step::Ended));
+        assert!(journal.iter().zip(1..).all(|(entry, number)| entry.number == number));
+        let certificate = world.placement.certificate(&call(), carve.id).await.unwrap();
+        assert!(certificate.clean, "{certificate:?}");
+        assert_eq!(certificate.switches.len(), 1);
+        assert_eq!((certificate.switches[0].epoch, certificate.switches[0].tries), (2, 1));
+        assert_eq!(certificate.switches[0].held.calls, 1);
+        assert_eq!((certificate.clients.counted, certificate.clients.errors), (true, 0));
+        assert_eq!(certificate.invariants.len(), 1);
+        let done = world.around.script().done.clone();
+        let at = |what: &str| done.iter().position(|done| done == what).expect(what);
+        assert!(at("start child") < at("stage canary 10"));
+        assert!(at("hold") < at("settle child at 2: child"));
+        // Whoever answers is told before whoever asks.
+        assert!(at("settle child at 2: child") < at("settle monolith at 2: child"));
+        assert!(at("stage live") < at("remove"));
+        let facts = world.facts().await;
+        assert_eq!(
+            facts,
+            ["placement.carve.begun", "placement.module.moved", "placement.carve.ended"]
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moved_is_brought_back() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.announce("child", 1, "carve:").await;
+        let carve = world.begin(Plan::default()).await;
+        world.until(&carve, Step::Observe).await;
+        world.steer(&carve, Wish::Reverse).await;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!((ended.outcome, ended.leg), (Some(Outcome::Reversed), Leg::Back));
+        let placed = world.placement.placed(&call(), ()).await.unwrap().placed;
+        assert_eq!((placed[0].epoch, placed[0].owner.as_str()), (3, "monolith"));
+        assert!(world.around.script().done.contains(&"stop child".to_owned()));
+        let certificate = world.placement.certificate(&call(), carve.id).await.unwrap();
+        assert_eq!(certificate.switches.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carve_is_paused_resumed_and_given_up() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.around.script().endless = true;
+        let carve = world.begin(Plan::default()).await;
+        world.until(&carve, Step::Copy).await;
+        world.steer(&carve, Wish::Pause).await;
+        assert!(world.carve(&carve).await.paused);
+        for wish in [Wish::Reverse, Wish::Complete] {
+            let steer = placement_api::Steer { carve: carve.id, wish };
+            let refused = world.placement.steer(&command(), steer).await.unwrap_err();
+            assert_eq!(refused, Fault::Refused(SteerError::TooEarly));
+        }
+        world.steer(&carve, Wish::Resume).await;
+        assert!(!world.carve(&carve).await.paused);
+        world.steer(&carve, Wish::Cancel).await;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!(ended.outcome, Some(Outcome::Cancelled));
+        assert!(!world.around.script().captured);
+        let steer = placement_api::Steer { carve: carve.id, wish: Wish::Pause };
+        let refused = world.placement.steer(&command(), steer).await.unwrap_err();
+        assert_eq!(refused, Fault::Refused(SteerError::Ended));
+        let placed = world.placement.placed(&call(), ()).await.unwrap().placed;
+        assert_eq!((placed[0].epoch, placed[0].owner.as_str()), (1, "monolith"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_is_named_and_nothing_is_touched() {
+    World::each(async |world| {
+        world.monolith().await;
+        let blocker = Blocker {
+            kind: "no_primary_key".to_owned(),
+            about: "levels".to_owned(),
+            detail: "give it one".to_owned(),
+        };
+        world.around.script().blockers.push(blocker.clone());
+        let wish =
+            DryRun { module: module(), to: "child".parse().unwrap(), url: None, database: None };
+        let report = world.placement.readiness(&call(), wish.clone()).await.unwrap();
+        assert_eq!((report.ready, &report.blockers), (false, &vec![blocker]));
+        assert_eq!((report.size.rows, report.copy_s), (3_000_000, Some(10)));
+        let there = DryRun { to: Name::MONOLITH, ..wish };
+        let refused = world.placement.readiness(&call(), there).await.unwrap_err();
+        assert_eq!(refused, Fault::Refused(DryRunError::ThereAlready { owner: Name::MONOLITH }));
+        let carve = world.begin(Plan::default()).await;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!(ended.outcome, Some(Outcome::Refused));
+        let journal = world.journal(&carve).await;
+        assert!(journal.iter().any(|entry| entry.says.contains("no_primary_key (levels)")));
+        assert!(!world.around.script().captured);
+        assert!(!world.placement.certificate(&call(), carve.id).await.unwrap().clean);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sides_that_differ_never_switch() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.around.script().differs = true;
+        let carve = world.begin(Plan::default()).await;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!(ended.outcome, Some(Outcome::Refused));
+        assert_eq!(world.around.script().from.0, 1);
+        let certificate = world.placement.certificate(&call(), carve.id).await.unwrap();
+        assert!(certificate.faults.iter().any(|fault| fault.contains("`levels` differs")));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_is_not_now_is_tried_again_and_one_that_is_lost_is_asked_for() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.announce("child", 1, "carve:").await;
+        {
+            let mut script = world.around.script();
+            (script.switch_not_now, script.switch_lost, script.copy_fails) = (1, 1, 2);
+        }
+        let carve = world.begin(observed_for(0)).await;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!(ended.outcome, Some(Outcome::Completed));
+        assert_eq!(ended.switch_tries, 2);
+        let done = world.around.script().done.clone();
+        assert!(done.contains(&"release".to_owned()) && done.contains(&"flip".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_coordinator_goes_on_where_one_died() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.announce("child", 1, "carve:").await;
+        world.around.script().endless = true;
+        let carve = world.begin(observed_for(0)).await;
+        world.until(&carve, Step::Copy).await;
+        world.running.stop().await;
+        world.around.script().endless = false;
+        let another = world.another();
+        let ended = world.until(&carve, Step::Ended).await;
+        another.stop().await;
+        assert_eq!(ended.outcome, Some(Outcome::Completed));
+        let certificate = world.placement.certificate(&call(), carve.id).await.unwrap();
+        assert_eq!(certificate.restarts, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carve_that_cannot_begin_says_why() {
+    World::each(async |world| {
+        let refused = async |wish| match world.placement.begin(&command(), wish).await {
+            Err(Fault::Refused(refusal)) => refusal,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(begin("child", Plan::default())).await, BeginError::UnknownModule);
+        world.monolith().await;
+        let there = BeginError::ThereAlready { owner: Name::MONOLITH };
+        assert_eq!(refused(begin("monolith", Plan::default())).await, there);
+        let mut placement = begin("child", Plan::default());
+        placement.module = "placement".parse().unwrap();
+        assert_eq!(refused(placement).await, BeginError::Placement);
+        let reads = vec![Percent::new(1).unwrap(); 11];
+        let many = begin("child", Plan { reads, ..Plan::default() });
+        assert_eq!(refused(many).await, BeginError::TooManyReads);
+        world.around.script().endless = true;
+        let wish = begin("child", Plan::default());
+        let begun = world.placement.begin(&command(), wish.clone()).await.unwrap();
+        assert_eq!(refused(wish).await, BeginError::IdTaken);
+        let moving = BeginError::Moving { carve: begun.id };
+        assert_eq!(refused(begin("other", Plan::default())).await, moving);
+        let unknown = world.placement.carve(&call(), Id::fresh()).await.unwrap_err();
+        assert_eq!(unknown, Fault::Refused(CarveError::NotFound));
+        world.steer(&begun, Wish::Cancel).await;
+        world.until(&begun, Step::Ended).await;
+        // And then the next one may.
+        world.begin(Plan::default()).await;
+    })
+    .await;
+}
