@@ -107,6 +107,11 @@ ORDER BY 1";
 const SQLITE_TABLES: &str = "
 SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('virtual', 'shadow') ORDER BY name";
 
+/// Keys for which `a` and `A` are one are two on PostgreSQL.
+const SQLITE_KEYS: &str = "
+SELECT DISTINCT t.name FROM pragma_table_list t, pragma_index_list(t.name) i, pragma_index_xinfo(i.name) x
+WHERE t.schema = 'main' AND t.type = 'table' AND i.origin = 'pk' AND x.key AND x.coll <> 'BINARY' ORDER BY 1";
+
 /// Reads it.
 pub(super) fn shape(side: &mut dyn Side) -> Result<Shape, MoveError> {
     let sql = if side.is_postgres() { POSTGRES } else { SQLITE };
@@ -136,6 +141,12 @@ pub(super) fn shape(side: &mut dyn Side) -> Result<Shape, MoveError> {
         } else {
             format!("table {what} is virtual")
         });
+    }
+    if !side.is_postgres() {
+        for row in side.ask(SQLITE_KEYS)? {
+            let table = row.into_iter().next().flatten().unwrap_or_default();
+            shape.blockers.push(format!("the key of table {table} does not compare by its bytes"));
+        }
     }
     Ok(shape)
 }

@@ -48,6 +48,12 @@ fn each_blocker_is_named() {
                 "{found:?}"
             );
         } else {
+            run(
+                &pair.source,
+                "CREATE TABLE cases (a TEXT COLLATE NOCASE NOT NULL PRIMARY KEY) WITHOUT ROWID",
+            );
+            let found = pair.mover().readiness().unwrap().blockers;
+            assert!(found.iter().any(|one| one.contains("key of table cases")), "{found:?}");
             run(&pair.source, "CREATE TABLE nulls (a TEXT PRIMARY KEY)");
             let found = pair.mover().readiness().unwrap().blockers;
             assert!(
