@@ -13,8 +13,9 @@
 //! 9. [`remove`](Mover::remove): everything that the move made.
 //!
 //! Invariant: at most one side may be written to by anybody but the mover. The source's fence row is committed first
-//! and names the new owner; only then is the target's. Between the two nobody writes; after a crash there the source's
-//! row tells that [`flip`](Mover::flip) must bring the switch to its end, and before it that nothing has happened.
+//! and names the new owner; only then is the target's, together with the last changes, whose keys the source keeps.
+//! Between the two nobody writes; after a crash there the source's row tells that [`flip`](Mover::flip) must bring the
+//! switch to its end, and before it that nothing has happened.
 //!
 //! What is moved is read from the catalog: any table with a primary key of the portable types. What changes is found by
 //! triggers that log keys, so no superuser is needed and no table's form matters; see `capture`, `follow` and `keys`.
@@ -104,7 +105,7 @@ pub enum Point {
     Applied,
     /// The switch has the lock.
     Locked,
-    /// The target has everything; the source's row is not written.
+    /// The target has everything, in an open transaction; the source's row is not written.
     CaughtUp,
     /// The source's row is written and not committed.
     Sealing,
@@ -218,7 +219,7 @@ impl Mover {
         self.with(|links| {
             links.loosen(id)?;
             links.begin_batch(id)?;
-            let rows = links.apply(id, &mut |_table, _key| {})?;
+            let rows = links.apply(id, &[], &mut |_table, _key| {})?;
             links.target.commit()?;
             self.at(Point::Applied)?;
             links.source.commit()?;

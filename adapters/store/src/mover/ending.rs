@@ -14,7 +14,7 @@ use super::{
     state,
     switch::{seal, standing},
 };
-use crate::provision::identifier;
+use crate::{Standing, provision::identifier};
 
 /// Something that a move made and that is still there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ pub(super) fn remove(side: &mut dyn Side, id: &MoveId) -> Result<usize, MoveErro
             patiently(side, id, &mut |side| {
                 drop_triggers(side, &prefix)?;
                 empty(side, &tables)?;
-                seal(side, row.epoch, NOBODY)
+                side.run(&seal(&Standing { epoch: row.epoch, owner: NOBODY.to_owned() }))
             })?;
         }
         keys::validate(side, id)?;

@@ -11,7 +11,7 @@ use super::{
     lines::{Lines, key},
     names::MoveId,
     side::{Begin, Change, Key, Wrote},
-    state::{self, COPIED, CURSOR, REDO, SEALED},
+    state::{self, COPIED, CURSOR},
 };
 
 /// Changes that are held at once, so that memory does not grow with them.
@@ -81,23 +81,25 @@ impl Links {
     /// The target goes from one state that the source had to the next one, so what must be unique stays so; but on the
     /// way two rows that swap such a value meet. Then everything is taken back and done in two passes: with the changed
     /// rows gone first, what is left is part of the new state, whatever its constraints are.
+    ///
+    /// `more` are rows to make equal beside those in the log.
     pub fn apply(
         &mut self,
         id: &MoveId,
+        more: &[Change],
         touched: &mut dyn FnMut(&str, &Key),
     ) -> Result<u64, MoveError> {
-        let redo = self.redo(id)?;
-        let start = state::cursor(&mut *self.target, id)?;
+        let start = self.cursor(id)?;
         self.source.mark()?;
         self.target.mark()?;
         let mut cursor = start;
-        let (mut rows, wrote) = self.pass(id, Pass::Both, &mut cursor, &redo, touched)?;
+        let (mut rows, wrote) = self.pass(id, Pass::Both, &mut cursor, more, touched)?;
         if wrote == Wrote::Clash {
             self.target.back_to_mark()?;
             for pass in [Pass::Deletes, Pass::Upserts] {
                 self.source.back_to_mark()?;
                 cursor = start;
-                let (again, wrote) = self.pass(id, pass, &mut cursor, &redo, touched)?;
+                let (again, wrote) = self.pass(id, pass, &mut cursor, more, touched)?;
                 if wrote == Wrote::Clash {
                     return Err(MoveError::Diverged(
                         "a row that only the target has holds a value that must be unique"
@@ -110,18 +112,12 @@ impl Links {
         if cursor != start {
             state::put(&mut *self.target, id, CURSOR, &cursor.to_string())?;
         }
-        if !redo.is_empty() {
-            state::forget(&mut *self.target, id, REDO)?;
-            state::forget(&mut *self.target, id, SEALED)?;
-        }
         Ok(rows)
     }
 
-    fn redo(&mut self, id: &MoveId) -> Result<Vec<Change>, MoveError> {
-        let Some(text) = state::get(&mut *self.target, id, REDO)? else { return Ok(Vec::new()) };
-        let list: Vec<(String, String)> = serde_json::from_str(&text)
-            .map_err(|error| MoveError::Unfit(format!("the list of rows to redo: {error}")))?;
-        Ok(list.into_iter().map(|(table, key)| (table, key.into_bytes())).collect())
+    /// Where the source's log is read on; a log that gives its rows away needs none.
+    fn cursor(&mut self, id: &MoveId) -> Result<i64, MoveError> {
+        if self.source.is_postgres() { Ok(0) } else { state::cursor(&mut *self.target, id) }
     }
 
     fn pass(
@@ -129,16 +125,15 @@ impl Links {
         id: &MoveId,
         pass: Pass,
         cursor: &mut i64,
-        redo: &[Change],
+        more: &[Change],
         touched: &mut dyn FnMut(&str, &Key),
     ) -> Result<(u64, Wrote), MoveError> {
         let mut rows = 0;
-        let mut changes = redo.to_vec();
+        let mut changes = more.to_vec();
         loop {
-            changes.append(&mut self.source.take(id, &self.tables, cursor, PIECE)?);
-            if changes.is_empty() {
-                return Ok((rows, Wrote::All));
-            }
+            let mut taken = self.source.take(id, &self.tables, cursor, PIECE)?;
+            let is_last = taken.len() < PIECE;
+            changes.append(&mut taken);
             let mut by_table: BTreeMap<String, BTreeSet<Key>> = BTreeMap::new();
             for (table, key) in changes.drain(..) {
                 touched(&table, &key);
@@ -147,6 +142,9 @@ impl Links {
             rows += by_table.values().map(|keys| keys.len() as u64).sum::<u64>();
             if self.piece(pass, &by_table)? == Wrote::Clash {
                 return Ok((rows, Wrote::Clash));
+            }
+            if is_last {
+                return Ok((rows, Wrote::All));
             }
         }
     }
@@ -192,13 +190,13 @@ impl Links {
 
     /// Changes that wait.
     pub fn lag(&mut self, id: &MoveId) -> Result<u64, MoveError> {
-        let cursor = state::cursor(&mut *self.target, id)?;
+        let cursor = self.cursor(id)?;
         self.source.waiting(id, cursor)
     }
 
     /// Lets the source's log forget what is applied.
     pub fn trim(&mut self, id: &MoveId) -> Result<(), MoveError> {
-        let cursor = state::cursor(&mut *self.target, id)?;
+        let cursor = self.cursor(id)?;
         match self.source.trim(id, cursor) {
             Err(MoveError::Busy { .. }) => Ok(()),
             other => other,

@@ -35,6 +35,8 @@ const BUSY: Duration = Duration::from_secs(1);
 const HELD_LINES_MAX: usize = 1000;
 /// Log rows that one trim forgets: a millisecond of the file's lock.
 const TRIM_ROWS: i64 = 5000;
+/// Pages that a copy writes before they go from the journal into the file, with a sync of both: 64 megabytes.
+const COPY_CHECKPOINT_PAGES: u32 = 16_384;
 /// Statements kept prepared: a few for each table of a module.
 const STATEMENTS_KEPT: usize = 128;
 
@@ -339,11 +341,13 @@ impl Side for Lite {
         match how {
             Begin::Snapshot => self.run("BEGIN"),
             Begin::Apply(wait) | Begin::Fence(wait) => {
-                self.run("PRAGMA synchronous = FULL")?;
+                self.run("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000")?;
                 self.begin_immediate(wait)
             }
             Begin::Copy(wait) => {
-                self.run("PRAGMA synchronous = NORMAL")?;
+                self.run(&format!(
+                    "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {COPY_CHECKPOINT_PAGES}"
+                ))?;
                 self.begin_immediate(wait)
             }
         }

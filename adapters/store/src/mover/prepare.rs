@@ -176,7 +176,7 @@ impl Links {
             }
             let row = standing(target)?;
             may_be_filled(target, &row, &source, &there, &born_with)?;
-            seal(target, row.epoch, &id.nobody())?;
+            target.run(&seal(&Standing { epoch: row.epoch, owner: id.nobody() }))?;
             empty(target, &there)?;
             state::create(target, id, false)
         })?;

@@ -6,8 +6,7 @@
 //! | `copied` | the side that follows | `1` when its tables hold a copy, so that changes can be applied |
 //! | `copy:<table>` | the side that follows | how far the table is copied |
 //! | `cursor` | the side that follows | how far the other side's log is applied, where that log keeps its rows |
-//! | `redo` | the side that follows | keys to apply again: a switch that was given up had applied what its rollback undid |
-//! | `sealed` | the side that follows | where the other side's log ends, should the switch that wrote this be committed |
+//! | `redo` | the side that led last | keys of the rows that its last switch applied: the target may have lost them with its transaction |
 //! | `key:<name>` | the side that follows | a foreign key that it gave up, to be made again |
 
 use super::{
@@ -22,7 +21,6 @@ pub(super) const COPIED: &str = "copied";
 pub(super) const COPY: &str = "copy:";
 pub(super) const CURSOR: &str = "cursor";
 pub(super) const REDO: &str = "redo";
-pub(super) const SEALED: &str = "sealed";
 pub(super) const KEY: &str = "key:";
 
 /// Makes the table where it is not; `leads` gets this value only then.
@@ -61,12 +59,18 @@ pub(super) fn put(
     name: &str,
     value: &str,
 ) -> Result<(), MoveError> {
-    side.run(&format!(
-        "INSERT INTO {} (name, value) VALUES ({}, {}) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    side.run(&puts(id, &[(name, value)]))
+}
+
+/// What writes several.
+pub(super) fn puts(id: &MoveId, values: &[(&str, &str)]) -> String {
+    let rows =
+        values.iter().map(|(name, value)| format!("({}, {})", literal(name), literal(value)));
+    format!(
+        "INSERT INTO {} (name, value) VALUES {} ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         id.state(),
-        literal(name),
-        literal(value)
-    ))
+        rows.collect::<Vec<_>>().join(", ")
+    )
 }
 
 pub(super) fn forget(side: &mut dyn Side, id: &MoveId, name: &str) -> Result<(), MoveError> {

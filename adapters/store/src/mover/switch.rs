@@ -14,8 +14,8 @@ use super::{
     keys,
     names::MoveId,
     shape::{LEASE, Table},
-    side::{Begin, Change, Key, Side, number, one},
-    state::{self, COPIED, CURSOR, LEADS, REDO, SEALED},
+    side::{Begin, Change, Key, Side, one},
+    state::{self, COPIED, LEADS, REDO},
 };
 use crate::{
     Standing,
@@ -123,10 +123,11 @@ impl Links {
         };
         let caught_up = locked.elapsed();
         let committing = Instant::now();
-        let standing = self.commit(id, wish, &before, at)?;
+        let count = rows.len() as u64;
+        let standing = self.commit(id, wish, &before, rows, at)?;
         let committed = committing.elapsed();
         self.after_flip(id)?;
-        Ok(Switched { standing, rows, waited, caught_up, committed })
+        Ok(Switched { standing, rows: count, waited, caught_up, committed })
     }
 
     /// The same switch, asked for again after its point of no return.
@@ -182,7 +183,7 @@ impl Links {
         let has_lease = lease_tables(&self.tables);
         for _round in 0..ROUNDS_MAX {
             self.begin_batch(id)?;
-            self.apply(id, &mut |table, key| {
+            self.apply(id, &[], &mut |table, key| {
                 if has_lease.contains(table) {
                     leased.insert((table.to_owned(), key.clone()));
                 }
@@ -249,72 +250,53 @@ impl Links {
         })
     }
 
-    /// Under the lock: nobody writes, so what is applied now is all there is.
+    /// Under the lock: nobody writes, so what is applied now is all there is. It stays uncommitted on the target, so that
+    /// a switch that is given up leaves no trace there. Gives the rows' names too: with the source's row they are
+    /// written down, so that whoever has to `flip` after a crash knows what the target lost with its transaction.
     fn catch_up(
         &mut self,
         id: &MoveId,
-        mut leased: BTreeSet<Change>,
+        leased: BTreeSet<Change>,
         at: At<'_>,
-    ) -> Result<u64, MoveError> {
+    ) -> Result<BTreeSet<Change>, MoveError> {
         at(Point::Locked)?;
         give_positions(&mut *self.source, false)?;
         self.zero(&leased)?;
         let has_lease = lease_tables(&self.tables);
-        let before = state::cursor(&mut *self.target, id)?;
         let mut all = BTreeSet::new();
-        let mut rows = 0;
+        let mut ended = leased;
         loop {
-            leased.clear();
-            let applied = self.apply(id, &mut |table, key| {
-                all.insert((table.to_owned(), key.clone()));
-                if has_lease.contains(table) {
-                    leased.insert((table.to_owned(), key.clone()));
+            let mut leased = BTreeSet::new();
+            self.apply(id, &[], &mut |table, key| {
+                let change = (table.to_owned(), key.clone());
+                if has_lease.contains(table) && !ended.contains(&change) {
+                    leased.insert(change.clone());
                 }
+                all.insert(change);
             })?;
-            rows += applied;
-            if applied == 0 {
-                break;
+            if leased.is_empty() {
+                at(Point::CaughtUp)?;
+                return Ok(all);
             }
+            // A lease that began since the scan.
             self.zero(&leased)?;
+            ended.append(&mut leased);
         }
-        // Should the source roll back now, the target has what never was: the next batch does these rows again, and
-        // reads the log from where it was, because the numbers of what is rolled back are given again.
-        let redo: Vec<(String, String)> = all
-            .into_iter()
-            .map(|(table, key)| (table, String::from_utf8_lossy(&key).into_owned()))
-            .collect();
-        let redo = serde_json::to_string(&redo).unwrap_or_default();
-        state::put(&mut *self.target, id, REDO, &redo)?;
-        let end = state::cursor(&mut *self.target, id)?;
-        state::put(&mut *self.target, id, SEALED, &end.to_string())?;
-        state::put(&mut *self.target, id, CURSOR, &before.to_string())?;
-        self.target.commit()?;
-        at(Point::CaughtUp)?;
-        Ok(rows)
     }
 
     /// Ends the leases: whoever held one belongs to the old owner.
     fn zero(&mut self, leased: &BTreeSet<Change>) -> Result<(), MoveError> {
+        let mut sql = String::new();
         for (name, key) in leased {
-            let Some(table) = self.tables.iter().find(|table| table.name == *name) else {
-                continue;
-            };
-            let at = super::lines::fields(key).zip(table.keys()).map(|(field, column)| {
-                let value = match field {
-                    super::lines::Field::Null => "NULL".to_owned(),
-                    super::lines::Field::Raw(raw) => {
-                        literal(&String::from_utf8_lossy(&super::lines::text_of(raw)))
-                    }
-                };
-                format!("{} = {value}", identifier(&column.name))
-            });
-            let at = at.collect::<Vec<_>>().join(" AND ");
-            self.source.run(&format!(
-                "UPDATE {} SET {LEASE} = 0 WHERE {at} AND {LEASE} <> 0",
-                table.quoted()
-            ))?;
+            if let Some(table) = self.tables.iter().find(|table| table.name == *name) {
+                sql.push_str(&format!(
+                    "UPDATE {} SET {LEASE} = 0 WHERE {} AND {LEASE} <> 0;",
+                    table.quoted(),
+                    at_key(table, key)
+                ));
+            }
         }
-        Ok(())
+        if sql.is_empty() { Ok(()) } else { self.source.run(&sql) }
     }
 
     /// The source's row, which is the point of no return, and then the target's.
@@ -323,12 +305,19 @@ impl Links {
         id: &MoveId,
         wish: &Switch,
         before: &Standing,
+        rows: BTreeSet<Change>,
         at: At<'_>,
     ) -> Result<Standing, SwitchError> {
-        let epoch = before.epoch + 1;
-        let sealed = seal(&mut *self.source, epoch, &wish.to)
-            .and_then(|()| state::put(&mut *self.source, id, LEADS, "0"))
-            .and_then(|()| state::put(&mut *self.source, id, COPIED, "1"))
+        let row = Standing { epoch: before.epoch + 1, owner: wish.to.clone() };
+        let redo: Vec<(String, String)> = rows
+            .into_iter()
+            .map(|(table, key)| (table, String::from_utf8_lossy(&key).into_owned()))
+            .collect();
+        let redo = serde_json::to_string(&redo).unwrap_or_default();
+        let known = [(LEADS, "0"), (COPIED, "1"), (REDO, redo.as_str())];
+        let sealed = self
+            .source
+            .run(&format!("{}; {}", seal(&row), state::puts(id, &known)))
             .and_then(|()| at(Point::Sealing));
         if let Err(error) = sealed {
             self.give_up();
@@ -336,35 +325,40 @@ impl Links {
         }
         self.source.commit().map_err(SwitchError::Doubtful)?;
         at(Point::SourceCommitted).map_err(SwitchError::Doubtful)?;
-        self.flip(id, at).map_err(SwitchError::Doubtful)
+        self.open(id, &row).map_err(SwitchError::Doubtful)?;
+        at(Point::Flipped).map_err(SwitchError::Doubtful)?;
+        Ok(row)
+    }
+
+    /// Opens the target to its owner, at the end of the transaction that has made it equal.
+    fn open(&mut self, id: &MoveId, row: &Standing) -> Result<(), MoveError> {
+        keys::tighten(&mut *self.target, id)?;
+        self.target.run(&format!("{}; {}; COMMIT", seal(row), state::puts(id, &[(LEADS, "1")])))
     }
 
     /// Opens the target to the owner that the source's row names. Does nothing where that is done.
     pub fn flip(&mut self, id: &MoveId, at: At<'_>) -> Result<Standing, MoveError> {
         self.check_prepared(id)?;
+        self.target.begin(Begin::Apply(TURN), id)?;
+        self.source.begin(Begin::Snapshot, id)?;
         if state::leads(&mut *self.source, id)? {
             return Err(MoveError::OutOfOrder(
                 "the source leads: there is nothing to bring to its end".to_owned(),
             ));
         }
         let row = standing(&mut *self.source)?;
-        self.target.begin(Begin::Apply(TURN), id)?;
         if state::leads(&mut *self.target, id)? {
-            self.target.roll_back();
+            self.give_up();
             return Ok(row);
         }
-        if let Some(end) = state::get(&mut *self.target, id, SEALED)? {
-            state::put(&mut *self.target, id, CURSOR, &end)?;
-            state::forget(&mut *self.target, id, SEALED)?;
-        }
-        if self.lag(id)? > 0 {
-            return Err(MoveError::Diverged("the source was written to after its end".to_owned()));
-        }
-        seal(&mut *self.target, row.epoch, &row.owner)?;
-        state::put(&mut *self.target, id, LEADS, "1")?;
-        state::forget(&mut *self.target, id, REDO)?;
-        keys::tighten(&mut *self.target, id)?;
-        self.target.commit()?;
+        let redo = state::get(&mut *self.source, id, REDO)?.unwrap_or_default();
+        let redo: Vec<(String, String)> = serde_json::from_str(&redo)
+            .map_err(|error| MoveError::Unfit(format!("the list of rows to redo: {error}")))?;
+        let redo: Vec<Change> =
+            redo.into_iter().map(|(table, key)| (table, key.into_bytes())).collect();
+        self.apply(id, &redo, &mut |_table, _key| {})?;
+        self.open(id, &row)?;
+        self.source.commit()?;
         at(Point::Flipped)?;
         Ok(row)
     }
@@ -411,16 +405,32 @@ fn literal_number(text: &str) -> i64 {
     text.parse().unwrap_or(0)
 }
 
-/// The fence row.
-pub(super) fn standing(side: &mut dyn Side) -> Result<Standing, MoveError> {
-    let epoch = number(side, "SELECT epoch FROM fence WHERE id = 1")?;
-    let owner = one(side, "SELECT owner FROM fence WHERE id = 1")?.unwrap_or_default();
-    Ok(Standing { epoch: u64::try_from(epoch).unwrap_or(0), owner })
+/// The row with this key, as a condition.
+fn at_key(table: &Table, key: &Key) -> String {
+    let fields = super::lines::fields(key).zip(table.keys()).map(|(field, column)| {
+        let value = match field {
+            super::lines::Field::Null => "NULL".to_owned(),
+            super::lines::Field::Raw(raw) => {
+                literal(&String::from_utf8_lossy(&super::lines::text_of(raw)))
+            }
+        };
+        format!("{} = {value}", identifier(&column.name))
+    });
+    fields.collect::<Vec<_>>().join(" AND ")
 }
 
-/// Writes it.
-pub(super) fn seal(side: &mut dyn Side, epoch: u64, owner: &str) -> Result<(), MoveError> {
-    side.run(&format!("UPDATE fence SET epoch = {epoch}, owner = {} WHERE id = 1", literal(owner)))
+/// The fence row.
+pub(super) fn standing(side: &mut dyn Side) -> Result<Standing, MoveError> {
+    let rows = side.ask("SELECT CAST(epoch AS TEXT), owner FROM fence WHERE id = 1")?;
+    let mut row = rows.into_iter().next().unwrap_or_default().into_iter().flatten();
+    let epoch = row.next().and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+    Ok(Standing { epoch, owner: row.next().unwrap_or_default() })
+}
+
+/// What writes it.
+pub(super) fn seal(row: &Standing) -> String {
+    let Standing { epoch, owner } = row;
+    format!("UPDATE fence SET epoch = {epoch}, owner = {} WHERE id = 1", literal(owner))
 }
 
 /// Gives the events that have none their positions, as the sequencer does.

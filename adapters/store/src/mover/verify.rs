@@ -119,7 +119,7 @@ impl Links {
         let (mut total, mut after) = (0_u128, None);
         loop {
             self.begin_batch(id)?;
-            self.apply(id, &mut |_table, _key| {})?;
+            self.apply(id, &[], &mut |_table, _key| {})?;
             let (sums, range) = self.stretch(&here, &there, after, limit, &mut compared)?;
             self.target.commit()?;
             at_applied()?;

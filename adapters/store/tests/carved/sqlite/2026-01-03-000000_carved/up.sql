@@ -10,7 +10,7 @@ CREATE TABLE reservation (
     sku TEXT NOT NULL,
     quantity BIGINT NOT NULL,
     made_at BIGINT NOT NULL
-);
+) WITHOUT ROWID;
 -- Values that must be unique and that rows exchange.
 CREATE TABLE badge (
     id TEXT NOT NULL PRIMARY KEY,
