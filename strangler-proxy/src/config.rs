@@ -18,8 +18,8 @@ pub use document::Config;
 pub use fault::{ConfigError, Fault};
 pub use load::{Loaded, Source, load, load_text};
 pub use policy::{
-    Answer, Balance, Breaker, Fallback, Health, Limits, Outlier, Parking, Rate, RateKey, Retries,
-    Timeouts,
+    Answer, Balance, Breaker, Fallback, Health, Limits, Outlier, Parking, Protocol, Rate, RateKey,
+    Retries, Timeouts,
 };
 pub use snapshot::{
     AdminPlace, Client, Files, HeaderEdits, Kill, KillSource, ListenAddress, Listener, Redirect,

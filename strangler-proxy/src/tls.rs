@@ -16,7 +16,7 @@ pub use certificate::Certificate;
 pub use client::UpstreamTls;
 pub use files::Files;
 pub use identity::Peer;
-pub use server::{ListenerTls, PROTOCOLS, Protocol};
+pub use server::{HTTP2, ListenerTls, Protocol};
 pub use validity::{Expiry, expiries, now, warn};
 
 use std::sync::Arc;

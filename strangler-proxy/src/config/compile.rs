@@ -125,6 +125,7 @@ fn client(config: &Config, faults: &mut Vec<Fault>) -> Client {
     at_least("target", part.target.get(), 256, 64 << 10);
     at_least("fields", part.fields.into(), 10, 1000);
     at_least("connections", part.connections.into(), 1, 1_000_000);
+    at_least("streams", part.streams.into(), 1, 1000);
     if part.target > part.head {
         faults
             .push(Fault::at(&path.key("target"), "cannot be above `head`, of which it is a part"));
@@ -150,6 +151,8 @@ fn client(config: &Config, faults: &mut Vec<Fault>) -> Client {
         fields: part.fields.into(),
         target_bytes: part.target.as_usize(),
         connections: usize::try_from(part.connections).unwrap_or(usize::MAX),
+        http2: part.http2,
+        http2_streams: part.streams,
         drain: part.drain.get(),
         trusted: trusted.into(),
         pseudonym: pseudonym.into(),

@@ -10,7 +10,7 @@ use settings::{ByteSize, Duration, Secret};
 
 pub use listen::{CertificatePart, ListenPart, ListenTable, ListenTlsPart, UpstreamTlsPart};
 
-use super::Balance;
+use super::{Balance, Protocol};
 use crate::route::{Stage, Weight};
 
 /// The whole file.
@@ -84,6 +84,10 @@ pub struct ClientPart {
     pub target: ByteSize,
     /// The most connections per worker.
     pub connections: u32,
+    /// Is HTTP/2 spoken with those that begin with it?
+    pub http2: bool,
+    /// The most requests at once on a connection of HTTP/2.
+    pub streams: u32,
     /// How long requests in flight may take to end at the stop.
     pub drain: Duration,
 }
@@ -100,6 +104,9 @@ impl Default for ClientPart {
             fields: 100,
             target: ByteSize::new(8 << 10),
             connections: 16_384,
+            http2: true,
+            // What RFC 9113, section 6.5.2 recommends at least; browsers and gRPC clients open another connection then.
+            streams: 100,
             drain: Duration::from_secs(30),
         }
     }
@@ -205,6 +212,8 @@ pub struct UpstreamPart {
     pub endpoints_file: Option<PathBuf>,
     /// How often names are resolved and the file is looked at.
     pub refresh: Option<Duration>,
+    /// `http1` or `http2`.
+    pub protocol: Option<Protocol>,
     /// The `Host` that it sees; the client's own where absent.
     pub host: Option<String>,
     /// Its pools.
@@ -361,6 +370,8 @@ pub struct TimeoutsPart {
     pub first_byte: Option<Duration>,
     /// Between two steps of a body.
     pub idle: Option<Duration>,
+    /// Between two steps of a gRPC call.
+    pub stream: Option<Duration>,
     /// For everything.
     pub total: Option<Duration>,
     /// For one try.
@@ -455,6 +466,8 @@ pub struct PoolPart {
 pub struct HealthPart {
     /// The path that is asked.
     pub path: Option<String>,
+    /// The service that is asked for in gRPC.
+    pub grpc: Option<String>,
     /// How often.
     pub interval: Option<Duration>,
     /// How long an answer may take.

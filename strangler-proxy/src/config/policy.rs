@@ -17,6 +17,9 @@ pub struct Timeouts {
     pub idle: Duration,
     /// From the request's head to the end of the answer; none by default, for downloads may be long.
     pub total: Option<Duration>,
+    /// Between two steps of a gRPC call, of either side and in either direction. Calls may be streams in which nobody speaks for
+    /// long, so the other times do not hold for them; the deadline that a call has of its client does.
+    pub stream: Duration,
     /// For one try where there may be several; none means that `first_byte` bounds it.
     pub per_try: Option<Duration>,
 }
@@ -28,6 +31,7 @@ impl Timeouts {
         // What browsers' users and most proxies wait.
         first_byte: Duration::from_secs(60),
         idle: Duration::from_secs(60),
+        stream: Duration::from_secs(300),
         total: None,
         per_try: None,
     };
@@ -209,6 +213,9 @@ pub enum Balance {
 pub struct Health {
     /// The path of the question; none means that only connections are tried, and only of endpoints that were ejected.
     pub path: Option<Box<str>>,
+    /// The service that is asked for by the health checking protocol of gRPC, instead of a path; the empty name means the
+    /// server as a whole.
+    pub grpc: Option<Box<str>>,
     /// How often.
     pub interval: Duration,
     /// How long an answer may take.
@@ -220,9 +227,15 @@ pub struct Health {
 }
 
 impl Health {
+    /// Is anything asked but whether connections are taken?
+    pub fn asks(&self) -> bool {
+        self.path.is_some() || self.grpc.is_some()
+    }
+
     /// Where the file says nothing.
     pub const DEFAULT: Self = Self {
         path: None,
+        grpc: None,
         interval: Duration::from_secs(2),
         timeout: Duration::from_secs(1),
         rise: 2,
@@ -245,4 +258,15 @@ impl Outlier {
     /// Where the file says nothing.
     pub const DEFAULT: Self =
         Self { failures: 5, ejection: Duration::from_secs(10), ejected_percent_max: 50 };
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2, without asking first.
+    Http2,
 }

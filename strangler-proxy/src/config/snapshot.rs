@@ -272,6 +272,10 @@ pub struct Client {
     pub target_bytes: usize,
     /// The most connections per listener and worker.
     pub connections: usize,
+    /// Is HTTP/2 spoken with those that begin with it?
+    pub http2: bool,
+    /// The most requests at once on a connection of HTTP/2.
+    pub http2_streams: u32,
     /// How long requests in flight may take to end once the proxy was told to stop.
     pub drain: Duration,
     /// Whose `X-Forwarded-*` and `Forwarded` fields are believed.

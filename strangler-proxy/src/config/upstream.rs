@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Balance, Health, Outlier};
+use super::{Balance, Health, Outlier, Protocol};
 use crate::tls::UpstreamTls;
 
 /// A set of endpoints.
@@ -18,6 +18,8 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// Where its endpoints come from.
     pub endpoints: Box<[Endpoint]>,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// The `Host` that it sees; none means the client's own.
     pub host: Option<Box<str>>,
     /// How often names are resolved and files are read again.
@@ -73,7 +75,7 @@ pub struct EndpointError {
 
 impl Endpoint {
     /// Reads `http://127.0.0.1:3000`, `https://stock.internal:8443`, `unix:/run/app.sock`. The port is 80 or 443 where it is
-    /// left out.
+    /// left out. With `h2c://` it speaks HTTP/2, which is [`Upstream::protocol`]'s to say.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let bad = |why| EndpointError { text: text.to_owned(), why };
         if let Some(path) = text.strip_prefix("unix:") {
@@ -82,8 +84,8 @@ impl Endpoint {
                 false => Err(bad("a Unix socket needs an absolute path, `unix:/run/app.sock`")),
             };
         }
-        let (rest, is_secure) = match (text.strip_prefix("https://"), text.strip_prefix("http://"))
-        {
+        let plain = text.strip_prefix("http://").or_else(|| text.strip_prefix("h2c://"));
+        let (rest, is_secure) = match (text.strip_prefix("https://"), plain) {
             (Some(rest), _) => (rest, true),
             (None, Some(rest)) => (rest, false),
             (None, None) => {
@@ -150,6 +152,7 @@ mod tests {
             ("https://Stock.internal", "https://stock.internal:443"),
             ("https://127.0.0.1:8443/", "https://127.0.0.1:8443"),
             ("https://[::1]", "https://[::1]:443"),
+            ("h2c://127.0.0.1:50051", "http://127.0.0.1:50051"),
             ("unix:/run/app.sock", "unix:/run/app.sock"),
         ] {
             assert_eq!(Endpoint::parse(text).unwrap().to_string(), shown, "{text}");

@@ -258,7 +258,7 @@ fn refuse(stream: &Stream, listener: &config::Listener, fault: Fault, pseudonym:
     if listener.tls.is_some() {
         out.extend_from_slice(&ALERT);
     } else {
-        let about = About { pseudonym, trace: "", is_head: false, closes: true };
+        let about = About { pseudonym, trace: "", is_head: false, closes: true, is_grpc: false };
         answer::problem(&mut out, fault, about);
     }
     // A connection this new is not known to be writable yet; the system is asked all the same.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::fault::Fault;
+use super::{fault::Fault, grpc};
 use crate::config::Answer;
 
 /// What the writing of an answer must know of its request.
@@ -16,10 +16,15 @@ pub struct About<'a> {
     pub is_head: bool,
     /// Is this the last answer on the connection?
     pub closes: bool,
+    /// Is it a gRPC call that is answered?
+    pub is_grpc: bool,
 }
 
 /// Appends the answer for a fault.
 pub fn problem(out: &mut Vec<u8>, fault: Fault, about: About<'_>) {
+    if about.is_grpc {
+        return grpc::problem(out, fault, about);
+    }
     let status = fault.status();
     let mut body = Vec::with_capacity(256);
     put(
@@ -95,11 +100,13 @@ pub fn options(out: &mut Vec<u8>, about: About<'_>) {
     end(out, &[], about);
 }
 
-fn head(out: &mut Vec<u8>, status: u16) {
+/// Appends the status line.
+pub fn head(out: &mut Vec<u8>, status: u16) {
     put(out, format_args!("HTTP/1.1 {status} {}\r\n", reason(status)));
 }
 
-fn end(out: &mut Vec<u8>, body: &[u8], about: About<'_>) {
+/// Appends the end of the head and the body.
+pub fn end(out: &mut Vec<u8>, body: &[u8], about: About<'_>) {
     if about.closes {
         out.extend_from_slice(b"Connection: close\r\n");
     }
@@ -109,7 +116,8 @@ fn end(out: &mut Vec<u8>, body: &[u8], about: About<'_>) {
     }
 }
 
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+/// Appends text.
+pub fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let written = out.write_fmt(text);
     debug_assert!(written.is_ok(), "a Vec takes everything");
 }
@@ -151,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_fallback_is_marked() {
-        let about = About { pseudonym: "edge", trace: "t1", is_head: false, closes: false };
+        let about =
+            About { pseudonym: "edge", trace: "t1", is_head: false, closes: false, is_grpc: false };
         let mut answer =
             Answer { status: 200, content_type: "text/plain".into(), body: "later".into() };
         let mut out = Vec::new();
@@ -174,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_problem_says_status_cause_and_trace() {
-        let about = About { pseudonym: "edge", trace: "t1", is_head: false, closes: true };
+        let about =
+            About { pseudonym: "edge", trace: "t1", is_head: false, closes: true, is_grpc: false };
         let mut out = Vec::new();
         problem(&mut out, Fault::ParkFull, about);
         let text = String::from_utf8(out).unwrap();

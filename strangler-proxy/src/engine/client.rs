@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     task::{Context, Poll},
 };
@@ -84,6 +84,13 @@ impl Client {
         .await;
     }
 
+    /// The connection and how its client has come to it, for another protocol.
+    pub fn into_parts(self) -> (Stream, Arrival) {
+        let peer = self.peer.map(|peer| SocketAddr::new(peer, 0));
+        let arrival = Arrival { peer, secured: self.secured, https_redirect: self.https_redirect };
+        (self.stream, arrival)
+    }
+
     /// Waits for the first byte of a request without holding a buffer; false when the connection is to be closed.
     ///
     /// A connection that has not been used yet gets a moment for its first request even while the worker drains; where
@@ -152,6 +159,9 @@ impl Client {
     /// Looks whether the client is still there while its answer is waited for. What it sends meanwhile is kept for later,
     /// up to the room there is.
     pub fn poll_watch(&mut self, cx: &mut Context<'_>, input: &mut Vec<u8>) -> Result<(), Fault> {
+        if self.stream.has_gone(cx) {
+            return Err(Fault::ClientGone);
+        }
         while !self.has_ended
             && input.len() < input.capacity()
             && self.stream.poll_readable(cx).is_ready()

@@ -11,12 +11,17 @@ use super::{
     client::{Client, Head},
     fault::Fault,
     handshake::Arrival,
+    http2,
     kit::Kit,
     request::{self, Next},
     stream::Stream,
+    view::View,
     worker::Worker,
 };
-use crate::seen::{Entry, Happened, Trace};
+use crate::{
+    http1::Cause,
+    seen::{Entry, Happened, Trace},
+};
 
 /// Serves a connection to its end.
 pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
@@ -41,6 +46,12 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
             Next::Gone => {
                 worker.kits.put(kit);
                 return;
+            }
+            Next::Http2 => {
+                let ahead = std::mem::take(&mut kit.input);
+                worker.kits.put(kit);
+                let (stream, arrival) = client.into_parts();
+                return http2::serve(worker, stream, ahead, arrival).await;
             }
         }
     }
@@ -68,11 +79,16 @@ async fn requests(client: &mut Client, kit: &mut Box<Kit>) -> Next {
             Head::Whole(head_len) => head_len,
             Head::NotBegun => return Next::Idle,
             Head::Over => return Next::Gone,
+            Head::Bad(Fault::Refused(Cause::Http2Preface)) if is_http2(client, kit, &view) => {
+                return Next::Http2;
+            }
             Head::Bad(fault) => return refuse(client, kit, fault).await,
         };
         drop(view);
         client.has_asked = true;
         match request::serve(client, kit, head_len).await {
+            // One request is all that a stream of HTTP/2 carries.
+            Next::Again if client.stream.is_answered() => return Next::Gone,
             Next::Again if kit.input.is_empty() => return Next::Idle,
             Next::Again => {}
             last => return last,
@@ -80,12 +96,23 @@ async fn requests(client: &mut Client, kit: &mut Box<Kit>) -> Next {
     }
 }
 
+/// Is what the parser took for a request the beginning of HTTP/2, by prior knowledge (RFC 9113, section 3.3)? It is looked
+/// at only where a request has been refused already, so that HTTP/1.1 pays nothing for it.
+#[cold]
+fn is_http2(client: &Client, kit: &Kit, view: &View) -> bool {
+    let begun = kit.input.get(..http2::PREFACE.len()).unwrap_or(&kit.input);
+    // Over TLS it is agreed on by ALPN (RFC 9113, section 3.2).
+    let is_first = !client.has_asked && client.secured.is_none() && !client.stream.is_http2();
+    is_first && view.snapshot.client.http2 && http2::PREFACE.starts_with(begun)
+}
+
 /// Answers what could not even be read.
 async fn refuse(client: &mut Client, kit: &mut Kit, fault: Fault) -> Next {
     let view = client.worker.view();
     let trace = Trace::made(&client.worker.ids);
     let pseudonym = &*view.snapshot.client.pseudonym;
-    let about = About { pseudonym, trace: trace.id(), is_head: false, closes: true };
+    let about =
+        About { pseudonym, trace: trace.id(), is_head: false, closes: true, is_grpc: false };
     kit.to_client.clear();
     answer::problem(&mut kit.to_client, fault, about);
     tracing::debug!(

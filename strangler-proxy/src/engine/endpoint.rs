@@ -2,13 +2,17 @@
 
 use std::{
     cell::RefCell, collections::HashMap, fmt, future::poll_fn, io, net::SocketAddr, ops::Deref,
-    path::PathBuf, rc::Rc, sync::Arc,
+    path::PathBuf, rc::Rc, sync::Arc, time::Duration,
 };
 
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{pool::Pool, secure::Secure, stream::Stream};
-use crate::{resilience::balance::Load, tls::UpstreamTls};
+use super::{http2::Shared, pool::Pool, secure::Secure, stream::Stream, timers::Timers};
+use crate::{
+    config::Protocol,
+    resilience::balance::Load,
+    tls::{self, UpstreamTls},
+};
 
 /// Where a connection goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,7 +32,11 @@ pub enum Address {
 
 impl Address {
     /// A new connection, its handshake included.
-    pub(crate) async fn connect(&self, tls: Option<&UpstreamTls>) -> io::Result<Stream> {
+    pub(crate) async fn connect(
+        &self,
+        tls: Option<&UpstreamTls>,
+        protocol: Protocol,
+    ) -> io::Result<Stream> {
         match self {
             Self::Tcp(address) => Ok(Stream::Tcp(tcp(address).await?)),
             Self::Tls { address, host } => {
@@ -37,12 +45,26 @@ impl Address {
                     return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
                 };
                 let below = Stream::Tcp(tcp(address).await?);
-                let session = tls.connect(host).map_err(io::Error::other)?;
+                let session = tls.connect(host, protocol).map_err(io::Error::other)?;
                 let mut session = Box::new(Secure::new(below, session));
                 poll_fn(|cx| session.poll_handshake(cx)).await?;
+                if protocol == Protocol::Http2 && session.protocol() != Some(tls::HTTP2) {
+                    let what = "HTTP/2 was not agreed on";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                }
                 Ok(Stream::Tls(session))
             }
             Self::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        }
+    }
+}
+
+impl Address {
+    /// The scheme of what is asked there.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self {
+            Self::Tls { .. } => "https",
+            Self::Tcp(_) | Self::Unix(_) => "http",
         }
     }
 }
@@ -74,6 +96,8 @@ pub struct Endpoint {
     tls: Option<Arc<UpstreamTls>>,
     /// Its idle connections.
     pub pool: Pool,
+    /// Its connections in HTTP/2.
+    pub shared: Shared,
     /// Requests under way and how fast it answers.
     pub load: Load,
 }
@@ -81,12 +105,22 @@ pub struct Endpoint {
 impl Endpoint {
     fn new(address: Address, tls: Option<Arc<UpstreamTls>>) -> Rc<Self> {
         let label = address.to_string().into();
-        Rc::new(Self { address, label, tls, pool: Pool::default(), load: Load::default() })
+        let shared = Shared::new(address.clone(), tls.clone());
+        let (pool, load) = (Pool::default(), Load::default());
+        Rc::new(Self { address, label, tls, pool, shared, load })
     }
 
-    /// A new connection.
-    pub async fn connect(&self) -> io::Result<Stream> {
-        self.address.connect(self.tls.as_deref()).await
+    /// A new connection, or a place on one that many share.
+    pub async fn open(
+        &self,
+        protocol: Protocol,
+        timers: &Rc<Timers>,
+        longest: Duration,
+    ) -> io::Result<Stream> {
+        match protocol {
+            Protocol::Http1 => self.address.connect(self.tls.as_deref(), protocol).await,
+            Protocol::Http2 => self.shared.open(timers, longest).await,
+        }
     }
 }
 

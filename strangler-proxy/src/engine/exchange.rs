@@ -66,6 +66,8 @@ pub struct Exchange {
 pub struct Terms {
     /// When the whole request must be over.
     pub total: Tick,
+    /// What it is when it is not.
+    pub late: Fault,
     /// When it began, where that is to be measured.
     pub begun: Option<Instant>,
     /// May an answer be given up for another try?
@@ -102,6 +104,8 @@ pub enum End {
         keep_alive: bool,
         /// Where in the input the request ended.
         input_end: usize,
+        /// The outcome, of a gRPC call.
+        grpc_status: Option<u8>,
     },
     /// The connection speaks another protocol now.
     Switched(Box<Exchange>),
@@ -195,6 +199,8 @@ impl Exchange {
         }
         if self.sending == Sending::Done {
             client.poll_watch(cx, &mut kit.input)?;
+        } else if client.stream.has_gone(cx) {
+            return Poll::Ready(Err(Fault::ClientGone));
         }
         self.poll_time(client, asked)
     }
@@ -263,6 +269,9 @@ impl Exchange {
             match self.upstream.poll_read(cx, &mut self.buffer) {
                 // The deadline stands: a head that comes byte by byte has no more time than another.
                 Poll::Ready(Ok(count)) if count > 0 => {}
+                Poll::Ready(Ok(_) | Err(_)) if self.upstream.is_refused() => {
+                    return Poll::Ready(Err(Fault::StreamRefused));
+                }
                 Poll::Ready(Ok(_)) => return Poll::Ready(Err(Fault::ClosedEarly)),
                 Poll::Ready(Err(error)) => {
                     let fault = tls_error(&error).map_or(Fault::ClosedEarly, forward::tls_fault);
@@ -417,7 +426,7 @@ impl Exchange {
             let fault = match self.waits(asked).1 {
                 _ if client.has_ended => Fault::ClientGone,
                 clients @ (Fault::SlowBody | Fault::ClientGone) => clients,
-                _ => Fault::TotalTimeout,
+                _ => self.terms.late,
             };
             return Poll::Ready(Err(fault));
         }
@@ -428,6 +437,15 @@ impl Exchange {
     fn waits(&self, asked: &Asked) -> (Duration, Fault) {
         let timeouts = &self.view.snapshot.route(asked.decision.route).timeouts;
         let body_idle = self.view.snapshot.client.body_idle;
+        if asked.is_grpc {
+            // Either side may be silent for as long as the call lasts, and nobody knows which one is to speak.
+            let before = self.reply == Reply::Head && self.sending != Sending::Going;
+            return match timeouts.per_try.filter(|_| before) {
+                Some(one) => (one, Fault::FirstByteTimeout),
+                None if before => (timeouts.stream, Fault::FirstByteTimeout),
+                None => (timeouts.stream, Fault::IdleTimeout),
+            };
+        }
         match (self.reply, self.sending) {
             (Reply::Head, _) if self.download.waits_for_sink => (body_idle, Fault::ClientGone),
             (Reply::Head, Sending::Going) if self.upload.waits_for_sink => {
@@ -451,13 +469,14 @@ impl Exchange {
             return End::Switched(Box::new(self));
         }
         let worker = &client.worker;
+        let grpc_status = self.upstream.grpc_status();
         let is_clean = self.download.end() == self.buffer.len();
         if self.reusable && is_clean && !worker.draining.get() {
             self.endpoint.pool.put(self.upstream, worker.timers.now());
         }
         worker.bodies.put(std::mem::take(&mut self.buffer));
         let keep_alive = self.keep_alive && self.sending == Sending::Done;
-        End::Answered { status: self.status, keep_alive, input_end: self.upload.end() }
+        End::Answered { status: self.status, keep_alive, input_end: self.upload.end(), grpc_status }
     }
 
     /// The exchange is broken off; its upstream connection is closed with it.
@@ -473,6 +492,7 @@ impl Exchange {
             // What has gone out cannot be taken back, an informational answer neither.
             (true, _) if begun.is_some() || self.informational > 0 => Resend::Never,
             (true, 0) => Resend::Unsent,
+            (true, _) if fault == Fault::StreamRefused => Resend::Unsent,
             (true, _) => Resend::Sent,
         };
         let harmless = match resend {
@@ -480,7 +500,13 @@ impl Exchange {
             Resend::Sent => kit.request.method().is_idempotent(),
             Resend::Never => false,
         };
-        let was_stale = fault == Fault::ClosedEarly && self.reused && unheard && harmless;
+        let may_be_stale = match fault {
+            Fault::ClosedEarly => self.upstream.was_idle(),
+            // It was on its way while the connection was told to go.
+            Fault::StreamRefused => true,
+            _ => false,
+        };
+        let was_stale = may_be_stale && self.reused && unheard && harmless;
         if let Some(begun) = self.terms.begun.filter(|_| !was_stale && fault.is_upstreams()) {
             self.endpoint.load.failed(begun.elapsed(), client.worker.timers.now());
         }

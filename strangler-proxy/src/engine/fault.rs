@@ -61,6 +61,10 @@ pub enum Fault {
     TotalTimeout,
     /// The upstream closed the connection before it answered.
     ClosedEarly,
+    /// The upstream has told that it has not looked at the request (RFC 9113, section 8.7).
+    StreamRefused,
+    /// The client's own deadline, the one of its gRPC call, has passed.
+    DeadlineExceeded,
     /// The answer breaks a rule.
     BadResponse(Cause),
     /// The answer ended before it was whole.
@@ -89,7 +93,8 @@ impl Fault {
             | Self::BreakerOpen(_)
             | Self::Shed
             | Self::QueueFull
-            | Self::QueueTimeout => 503,
+            | Self::QueueTimeout
+            | Self::StreamRefused => 503,
             Self::ConnectRefused
             | Self::ConnectFailed
             | Self::TlsProtocol
@@ -101,6 +106,7 @@ impl Fault {
             Self::ConnectTimeout
             | Self::FirstByteTimeout
             | Self::IdleTimeout
+            | Self::DeadlineExceeded
             | Self::TotalTimeout => 504,
             Self::ClientGone => 499,
         }
@@ -137,6 +143,8 @@ impl Fault {
             Self::IdleTimeout => "idle-timeout",
             Self::TotalTimeout => "total-timeout",
             Self::ClosedEarly => "connection-terminated",
+            Self::StreamRefused => "stream-refused",
+            Self::DeadlineExceeded => "deadline-exceeded",
             Self::CutShort => "response-incomplete",
             Self::ClientGone => "client-gone",
         }
@@ -164,12 +172,16 @@ impl Fault {
             | Self::Shed
             | Self::QueueFull
             | Self::QueueTimeout => "proxy_internal_response",
-            Self::NoEndpoint | Self::ConnectFailed | Self::BreakerOpen(_) | Self::Busy(_) => {
-                "destination_unavailable"
-            }
+            Self::NoEndpoint
+            | Self::ConnectFailed
+            | Self::BreakerOpen(_)
+            | Self::StreamRefused
+            | Self::Busy(_) => "destination_unavailable",
             Self::ConnectRefused => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
-            Self::FirstByteTimeout | Self::TotalTimeout => "http_response_timeout",
+            Self::FirstByteTimeout | Self::DeadlineExceeded | Self::TotalTimeout => {
+                "http_response_timeout"
+            }
             Self::IdleTimeout => "connection_read_timeout",
             Self::ClosedEarly => "connection_terminated",
             Self::BadResponse(_) => "http_protocol_error",
@@ -211,6 +223,8 @@ impl Fault {
             Self::TotalTimeout => "the answer took too long",
             Self::ClosedEarly => "the upstream closed the connection before it answered",
             Self::BadResponse(_) => "the upstream's answer breaks a rule of HTTP",
+            Self::StreamRefused => "the upstream takes no more requests for now",
+            Self::DeadlineExceeded => "the time that the client gave is over",
             Self::CutShort => "the upstream's answer ended before it was whole",
             Self::ClientGone => "the client has gone",
         }
@@ -230,6 +244,7 @@ impl Fault {
             | Self::IdleTimeout
             | Self::TotalTimeout
             | Self::ClosedEarly
+            | Self::StreamRefused
             | Self::BadResponse(_)
             | Self::CutShort
             | Self::Busy(_) => true,
@@ -249,6 +264,7 @@ impl Fault {
             | Self::Shed
             | Self::QueueFull
             | Self::QueueTimeout
+            | Self::DeadlineExceeded
             | Self::ClientGone => false,
         }
     }

@@ -14,6 +14,7 @@ use super::{
     endpoint::{Busy, Endpoint},
     exchange::{End, Exchange, Failed, Resend, Terms},
     fault::Fault,
+    grpc,
     kit::Kit,
     listen::is_exhaustion,
     request::{Asked, with_facts},
@@ -23,7 +24,7 @@ use super::{
     view::{Known, UpstreamView, View},
 };
 use crate::{
-    config::Route,
+    config::{Protocol, Route},
     http1::{
         Framing,
         write::{self, Announce, Forwarding, RequestOut, Scheme},
@@ -46,7 +47,7 @@ pub async fn ask(
     let ended = tries(client, kit, asked, view).await;
     let now = client.worker.timers.now();
     match &ended {
-        Ok(End::Answered { status, .. }) if is_failure(*status) => {
+        Ok(End::Answered { status, grpc_status, .. }) if is_failure(*status, *grpc_status) => {
             open(fuse.failed(pass, now), asked, view);
         }
         Ok(_) => fuse.succeeded(pass, now),
@@ -57,9 +58,10 @@ pub async fn ask(
     ended
 }
 
-/// An answer that says that the side cannot answer. 500 is none: that is the answer of a side that lives.
-fn is_failure(status: u16) -> bool {
-    matches!(status, 502..=504)
+/// An answer that says that the side cannot answer. 500 is none: that is the answer of a side that lives. Nor is a deadline
+/// of gRPC that has passed, which the client has set.
+fn is_failure(status: u16, grpc_status: Option<u8>) -> bool {
+    matches!(status, 502..=504) || grpc_status == Some(grpc::UNAVAILABLE)
 }
 
 #[cold]
@@ -87,6 +89,9 @@ async fn tries(
     let is_idempotent = kit.request.method().is_idempotent();
     let now = client.worker.timers.now();
     let total = route.timeouts.total.map_or(Tick::NEVER, |total| now.after(total));
+    let (total, late) = grpc::deadline(kit, asked, now)
+        .filter(|deadline| *deadline < total)
+        .map_or((total, Fault::TotalTimeout), |deadline| (deadline, Fault::DeadlineExceeded));
     own.budget.earn(&route.retries);
     let (mut retry, mut not, mut fresh) = (0_u8, None, false);
     loop {
@@ -100,11 +105,13 @@ async fn tries(
         asked.endpoint = Some(Rc::clone(&known.endpoint));
         let again = is_idempotent && retry < route.retries.tries && own.budget.has(&route.retries);
         let begun = upstream.wants_times().then(Instant::now);
-        let terms = Terms { total, begun, again };
+        let terms = Terms { total, late, begun, again };
         let failed = match once(client, kit, asked, view, (&known.endpoint, fresh, terms)).await {
             Ok(end) => {
                 match &end {
-                    End::Answered { status, .. } if is_failure(*status) => {
+                    End::Answered { status, grpc_status, .. }
+                        if is_failure(*status, *grpc_status) =>
+                    {
                         blame(client, upstream, known);
                     }
                     End::Answered { .. } | End::Switched(_) => known.vitals.answered(),
@@ -136,7 +143,7 @@ async fn tries(
             return Err(failed);
         }
         let wait = pause(&route.retries, retry.into(), upstream.dice()).max(failed.retry_after);
-        paused(client, kit, wait, total).await.map_err(Failed::unsent)?;
+        paused(client, kit, wait, (total, late)).await.map_err(Failed::unsent)?;
         if is_killed(client, asked, view) {
             return Err(failed);
         }
@@ -163,6 +170,7 @@ fn is_worth_it(fault: Fault, route: &Route) -> bool {
         | Fault::TlsCertificate
         | Fault::TlsAlert
         | Fault::ClosedEarly
+        | Fault::StreamRefused
         | Fault::BadResponse(_)
         | Fault::CutShort
         | Fault::Busy(_) => true,
@@ -188,7 +196,7 @@ async fn paused(
     client: &mut Client,
     kit: &mut Kit,
     wait: Duration,
-    total: Tick,
+    (total, late): (Tick, Fault),
 ) -> Result<(), Fault> {
     let until = client.worker.timers.now().after(wait);
     client.slot.set(until.min(total));
@@ -197,7 +205,7 @@ async fn paused(
         match client.slot.passed() {
             false if client.has_ended => Poll::Ready(Err(Fault::ClientGone)),
             false => Poll::Pending,
-            true if until > total => Poll::Ready(Err(Fault::TotalTimeout)),
+            true if until > total => Poll::Ready(Err(late)),
             true => Poll::Ready(Ok(())),
         }
     })
@@ -240,14 +248,21 @@ async fn connection(
     (endpoint, fresh, terms): (&Endpoint, bool, Terms),
     (view, asked): (&View, &Asked),
 ) -> Result<(Stream, bool), Fault> {
-    if !fresh && let Some(stream) = endpoint.pool.take() {
+    let protocol = view.snapshot.upstream(asked.decision.upstream).protocol;
+    if protocol == Protocol::Http1
+        && !fresh
+        && let Some(stream) = endpoint.pool.take()
+    {
         return Ok((stream, true));
     }
     let timeouts = &view.snapshot.route(asked.decision.route).timeouts;
     let longest = timeouts.per_try.map_or(timeouts.connect, |one| one.min(timeouts.connect));
     let until = client.worker.timers.now().after(longest);
     client.slot.set(until.min(terms.total));
-    let mut connecting = pin!(endpoint.connect());
+    let timers = Rc::clone(&client.worker.timers);
+    // Only the stale one of HTTP/1.1 is replaced by a new one; HTTP/2 knows itself which of its connections are going.
+    let reused = protocol == Protocol::Http2 && !fresh;
+    let mut connecting = pin!(endpoint.open(protocol, &timers, longest));
     let stream = poll_fn(|cx| {
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(connected.map_err(|error| {
@@ -257,21 +272,23 @@ async fn connection(
                 }
                 if fault == Fault::NoDescriptor {
                     // What lies idle is worth less than a request.
-                    client.worker.endpoints.each(|endpoint| endpoint.pool.clear());
+                    client.worker.endpoints.each(|endpoint| {
+                        endpoint.pool.clear();
+                        endpoint.shared.clear();
+                    });
                 }
                 fault
             }));
         }
         client.poll_watch(cx, &mut kit.input)?;
         if client.slot.passed() {
-            let fault =
-                if until > terms.total { Fault::TotalTimeout } else { Fault::ConnectTimeout };
+            let fault = if until > terms.total { terms.late } else { Fault::ConnectTimeout };
             return Poll::Ready(Err(fault));
         }
         Poll::Pending
     })
     .await?;
-    Ok((stream, false))
+    Ok((stream, reused))
 }
 
 /// The fault says what kind of thing is wrong, and goes to the client; the log gets the rest.
@@ -287,6 +304,7 @@ fn connect_fault(error: &io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::InvalidData => Fault::TlsProtocol,
         _ if is_exhaustion(error) => Fault::NoDescriptor,
+        io::ErrorKind::QuotaExceeded => Fault::EndpointsFull,
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Fault::ConnectRefused,
         io::ErrorKind::TimedOut => Fault::ConnectTimeout,
         _ => Fault::ConnectFailed,

@@ -15,6 +15,7 @@ use super::{
     client::Client,
     connection,
     fault::Fault,
+    http2,
     limits::DRAIN_FIRST,
     secure::{Failure, Secure},
     stream::Stream,
@@ -141,6 +142,7 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival, tls: Ar
             let (stream, arrival) = (Stream::Tls(session), Arrival { secured, ..arrival });
             match protocol {
                 Protocol::Http1 => connection::serve(worker, stream, arrival).await,
+                Protocol::Http2 => http2::serve(worker, stream, Vec::new(), arrival).await,
             }
         }
         Outcome::Failed(session, failure) => turned_away(worker, *session, arrival, failure).await,
@@ -166,7 +168,7 @@ async fn shake(worker: &Rc<Worker>, mut stream: Stream, tls: &ListenerTls) -> Ou
     });
     let Some(waker) = waker.await else { return Outcome::Dropped(Handshake::Slow) };
     slot.set_after(tls.handshake_time);
-    let session = match tls.accept() {
+    let session = match tls.accept(worker.view().snapshot.client.http2) {
         Ok(session) => session,
         Err(error) => {
             tracing::error!(%error, "TLS cannot begin");

@@ -57,3 +57,52 @@ pub const SHADOW_BODY_MAX: u64 = 64 * 1024;
 
 /// How long a connection that was accepted last, while the worker already drains, may take for its first byte.
 pub const DRAIN_FIRST: Duration = Duration::from_millis(200);
+
+// HTTP/2.
+
+/// How much of a body may be under way on one stream before somebody has read it. At 50 ms to the peer it lets 5 MB/s pass.
+pub const HTTP2_WINDOW: u32 = 256 * 1024;
+
+/// The same for all streams of a client's connection: what one client can make a worker hold.
+pub const HTTP2_WINDOW_CLIENT: u32 = 1024 * 1024;
+
+/// The same for a connection to an upstream. Its streams are different clients': every one of them can have its window full
+/// and unread, and still no other one waits for it.
+pub const HTTP2_WINDOW_UPSTREAM: u32 = 32 * 1024 * 1024;
+
+/// Requests at once on one connection to an upstream, where that allows more. More of them meet at its one socket and its
+/// one thread; a second connection serves them better.
+pub const HTTP2_STREAMS_MAX: usize = 100;
+
+// Many slow clients must not shut the window for one more.
+const _: () = assert!(HTTP2_WINDOW as usize * HTTP2_STREAMS_MAX <= HTTP2_WINDOW_UPSTREAM as usize);
+
+/// Connections of a worker to one endpoint, each with many requests. What comes on top is answered with 503.
+pub const HTTP2_CONNECTIONS_MAX: usize = 16;
+
+/// Bytes of a stream that are taken from the engine before the peer's window lets them go. More would only hide from the
+/// engine that the peer is slow.
+pub const HTTP2_SEND_ROOM: usize = 64 * 1024;
+
+/// The head of an upstream's answer, decoded, with 32 bytes for each field (RFC 9113, section 6.5.2).
+pub const HTTP2_HEAD_MAX: u32 = 64 * 1024;
+
+/// What the size of a head counts for each field besides its bytes (RFC 9113, section 6.5.2).
+pub const HTTP2_FIELD_OVERHEAD: usize = 32;
+
+/// Streams that a client may open and soon reset before it is looked at how many of all these are. What has not reached a
+/// request is bounded in `h2`, at 20.
+pub const HTTP2_RESETS_MAX: u64 = 200;
+
+/// A stream that is reset sooner was opened to be reset.
+pub const HTTP2_EARLY: Duration = Duration::from_secs(1);
+
+/// How long a connection with requests under way may be silent before it is asked for a sign of life. Half of what clients
+/// commonly wait.
+pub const HTTP2_PING_AFTER: Duration = Duration::from_secs(30);
+
+/// How long until it is asked again. Servers of gRPC close connections that ask more often than every five minutes.
+pub const HTTP2_PING_AGAIN: Duration = Duration::from_secs(301);
+
+/// How long the sign may take.
+pub const HTTP2_PONG: Duration = Duration::from_secs(10);

@@ -58,7 +58,8 @@ impl Pool {
     /// Keeps a connection for the next request.
     pub fn put(&self, mut stream: Stream, now: Tick) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.most.get() && stream.is_quiet() {
+        // A stream of HTTP/2 has carried its request; its connection is kept elsewhere.
+        if idle.len() < self.most.get() && !stream.is_http2() && stream.is_quiet() {
             idle.push(Idle { stream, since: now });
         }
     }

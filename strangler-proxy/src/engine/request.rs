@@ -39,6 +39,8 @@ pub enum Next {
     Abort,
     /// It is over already.
     Gone,
+    /// It speaks HTTP/2 from its first byte on.
+    Http2,
 }
 
 /// What is known of a request while it is under way.
@@ -61,6 +63,8 @@ pub struct Asked {
     pub tries: Vec<(Rc<str>, &'static str)>,
     /// How long it waited at its gate and for a place.
     pub waited: Duration,
+    /// Is it a gRPC call? Those have their own way to be told of errors, and their own times.
+    pub is_grpc: bool,
     /// Its shadow, where it has one.
     pub pair: Option<Rc<Pair>>,
 }
@@ -162,7 +166,7 @@ async fn side(client: &mut Client, kit: &mut Kit, asked: &mut Asked, view: &Rc<V
         asked.pair = shadow::send(client, kit, asked, view, upstream);
     }
     match asked_or_fallen_back(client, kit, asked, view).await {
-        Ok(End::Answered { status, keep_alive, input_end }) => {
+        Ok(End::Answered { status, keep_alive, input_end, .. }) => {
             let next = if keep_alive { Next::Again } else { Next::Close };
             Outcome::new(status, None, next, input_end)
         }
@@ -280,6 +284,7 @@ fn about<'a>(kit: &Kit, asked: &'a Asked, view: &'a View, closes: bool) -> About
         trace: asked.trace.id(),
         is_head: kit.request.method() == Method::Head,
         closes,
+        is_grpc: asked.is_grpc,
     }
 }
 

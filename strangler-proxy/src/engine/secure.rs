@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustls::{Connection, HandshakeKind, pki_types::CertificateDer};
+use tokio::io::ReadBuf;
 
 use super::stream::Stream;
 
@@ -166,15 +167,34 @@ impl Secure {
         cx: &mut Context<'_>,
         buffer: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_readable(cx));
         let room = buffer.capacity() - buffer.len();
+        self.poll_take(cx, room, |bytes| buffer.extend_from_slice(bytes))
+    }
+
+    /// As [`Stream::poll_read_into`].
+    pub fn poll_read_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let room = into.remaining();
+        self.poll_take(cx, room, |bytes| into.put_slice(bytes)).map_ok(|_count| ())
+    }
+
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: usize,
+        mut take: impl FnMut(&[u8]),
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_readable(cx));
         let mut taken = 0;
         while self.waiting > 0 && taken < room {
             let mut reader = self.session.reader();
             let chunk = reader.fill_buf()?;
             let piece = chunk.get(..room - taken).unwrap_or(chunk);
             let count = piece.len();
-            buffer.extend_from_slice(piece);
+            take(piece);
             reader.consume(count);
             taken += count;
             self.waiting = if count == 0 { 0 } else { self.waiting.saturating_sub(count) };

@@ -27,6 +27,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
+    config::Protocol,
     http1::{BodyReader, Event, Limits, Parsed, RequestFacts, ResponseHead, Upgrade},
     route::{Decision, Side, UpstreamId},
     seen::RouteCells,
@@ -97,6 +98,7 @@ pub fn send(
         endpoint: Busy::at(endpoint),
         time: timeouts.connect + timeouts.first_byte,
         limits: view.limits.clone(),
+        protocol: view.snapshot.upstream(upstream).protocol,
     };
     worker.shadows.set(worker.shadows.get() + 1);
     let (worker, told) = (Rc::clone(worker), Rc::clone(&pair));
@@ -117,6 +119,7 @@ struct Copied {
     endpoint: Busy,
     time: Duration,
     limits: Limits,
+    protocol: Protocol,
 }
 
 impl Copied {
@@ -124,9 +127,13 @@ impl Copied {
     async fn ask(&self, worker: &Rc<Worker>) -> Option<u16> {
         let slot = worker.timers.slot();
         slot.set_after(self.time);
-        let stream = match self.endpoint.pool.take() {
+        let idle = match self.protocol {
+            Protocol::Http1 => self.endpoint.pool.take(),
+            Protocol::Http2 => None,
+        };
+        let stream = match idle {
             Some(stream) => stream,
-            None => self.connect(&slot).await?,
+            None => self.connect(worker, &slot).await?,
         };
         let mut buffer = worker.bodies.take();
         let answer = self.answer(stream, &mut buffer, &slot).await;
@@ -138,8 +145,9 @@ impl Copied {
         Some(status)
     }
 
-    async fn connect(&self, slot: &Slot) -> Option<Stream> {
-        let mut connecting = pin!(self.endpoint.connect());
+    async fn connect(&self, worker: &Worker, slot: &Slot) -> Option<Stream> {
+        let opening = self.endpoint.open(self.protocol, &worker.timers, self.time);
+        let mut connecting = pin!(opening);
         poll_fn(|cx| {
             slot.listen(cx);
             match connecting.as_mut().poll(cx) {

@@ -10,11 +10,14 @@ use std::{
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
-use super::secure::Secure;
+use super::{
+    http2::{Asked, Served},
+    secure::Secure,
+};
 
 /// A stream of bytes in both directions.
 #[derive(Debug)]
@@ -25,6 +28,10 @@ pub enum Stream {
     Unix(UnixStream),
     /// Over TLS over one of the others. Boxed, so that plain connections stay small.
     Tls(Box<Secure>),
+    /// A client's stream of HTTP/2.
+    Served(Box<Served>),
+    /// A stream of HTTP/2 to an upstream.
+    Asked(Box<Asked>),
 }
 
 impl Stream {
@@ -34,6 +41,8 @@ impl Stream {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
             Self::Tls(stream) => return stream.poll_readable(cx),
+            Self::Served(stream) => return stream.poll_readable(cx),
+            Self::Asked(stream) => return stream.poll_readable(cx),
         };
         // An error shows up again when reading.
         ready.map(drop)
@@ -54,6 +63,22 @@ impl Stream {
             Self::Tcp(stream) => pin!(stream.read_buf(buffer)).poll(cx),
             Self::Unix(stream) => pin!(stream.read_buf(buffer)).poll(cx),
             Self::Tls(stream) => stream.poll_read(cx, buffer),
+            Self::Served(stream) => stream.poll_read(cx, buffer),
+            Self::Asked(stream) => stream.poll_read(cx, buffer),
+        }
+    }
+
+    /// Reads into another kind of buffer: only what is a connection of its own.
+    pub fn poll_read_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, into),
+            Self::Tls(stream) => stream.poll_read_into(cx, into),
+            Self::Served(_) | Self::Asked(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -70,15 +95,21 @@ impl Stream {
                 Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
                 Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
                 Self::Tls(stream) => stream.poll_write(cx, bytes, &[]),
+                Self::Served(stream) => stream.poll_write(cx, bytes, &[]),
+                Self::Asked(stream) => stream.poll_write(cx, bytes, &[]),
             };
         }
-        if let Self::Tls(stream) = self {
-            return stream.poll_write(cx, first, second);
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => {
+                self.poll_write_pieces(cx, &[IoSlice::new(first), IoSlice::new(second)])
+            }
+            Self::Tls(stream) => stream.poll_write(cx, first, second),
+            Self::Served(stream) => stream.poll_write(cx, first, second),
+            Self::Asked(stream) => stream.poll_write(cx, first, second),
         }
-        self.poll_write_pieces(cx, &[IoSlice::new(first), IoSlice::new(second)])
     }
 
-    /// Writes as much of the pieces, in their order, as the socket takes. Over TLS only the first.
+    /// Writes as much of the pieces, in their order, as the socket takes. Of the others only the first.
     pub fn poll_write_pieces(
         &mut self,
         cx: &mut Context<'_>,
@@ -87,16 +118,17 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
-            Self::Tls(stream) => {
-                stream.poll_write(cx, pieces.first().map_or(&[], |piece| &**piece), &[])
+            Self::Tls(_) | Self::Served(_) | Self::Asked(_) => {
+                self.poll_write(cx, pieces.first().map_or(&[], |piece| &**piece), &[])
             }
         }
     }
 
-    /// Ready when the system has everything that was written. In the clear it has it at once.
+    /// Ready when the system has everything that was written. In the clear it has it at once; a stream of HTTP/2 is its
+    /// connection's to send.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tcp(_) | Self::Unix(_) | Self::Served(_) | Self::Asked(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => stream.poll_flush(cx),
         }
     }
@@ -105,7 +137,7 @@ impl Stream {
     pub fn is_quiet(&mut self) -> bool {
         match self {
             Self::Tls(stream) => stream.is_quiet(),
-            plain @ (Self::Tcp(_) | Self::Unix(_)) => {
+            plain @ (Self::Tcp(_) | Self::Unix(_) | Self::Served(_) | Self::Asked(_)) => {
                 plain.poll_readable(&mut Context::from_waker(Waker::noop())).is_pending()
             }
         }
@@ -118,6 +150,7 @@ impl Stream {
             Self::Tcp(stream) => SockRef::from(&*stream).peek(&mut byte),
             Self::Unix(stream) => SockRef::from(&*stream).peek(&mut byte),
             Self::Tls(stream) => return stream.is_open(),
+            Self::Served(_) | Self::Asked(_) => return true,
         };
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -128,7 +161,9 @@ impl Stream {
         match self {
             Self::Tcp(stream) => SockRef::from(stream).send(bytes),
             Self::Unix(stream) => SockRef::from(stream).send(bytes),
-            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Tls(_) | Self::Served(_) | Self::Asked(_) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
         }
     }
 
@@ -137,7 +172,9 @@ impl Stream {
         match self {
             Self::Tcp(stream) => (&*SockRef::from(stream)).read(bytes),
             Self::Unix(stream) => (&*SockRef::from(stream)).read(bytes),
-            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Tls(_) | Self::Served(_) | Self::Asked(_) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
         }
     }
 
@@ -147,6 +184,9 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => stream.poll_shutdown(cx),
+            Self::Served(stream) => Poll::Ready(stream.shut()),
+            // The engine ends a request by its framing.
+            Self::Asked(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -157,6 +197,53 @@ impl Stream {
             Self::Tcp(stream) => drop(SockRef::from(&stream).set_linger(Some(Duration::ZERO))),
             Self::Unix(stream) => drop(stream),
             Self::Tls(stream) => stream.abort(),
+            Self::Served(stream) => stream.abort(),
+            Self::Asked(stream) => drop(stream),
+        }
+    }
+
+    /// Is it one of the streams of a connection of HTTP/2?
+    pub fn is_http2(&self) -> bool {
+        matches!(self, Self::Served(_) | Self::Asked(_))
+    }
+
+    /// Is it a client's stream that has had its answer, so that no request follows?
+    pub fn is_answered(&self) -> bool {
+        match self {
+            Self::Served(stream) => stream.is_answered(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::Asked(_) => false,
+        }
+    }
+
+    /// Has the other side given up what it has asked for? Of a connection of its own only reading tells.
+    pub fn has_gone(&self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Served(stream) => stream.has_gone(cx),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::Asked(_) => false,
+        }
+    }
+
+    /// Has the upstream said that it has not looked at the request?
+    pub fn is_refused(&self) -> bool {
+        match self {
+            Self::Asked(stream) => stream.is_refused(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::Served(_) => false,
+        }
+    }
+
+    /// May the other side have closed it while nobody asked anything?
+    pub fn was_idle(&self) -> bool {
+        match self {
+            Self::Asked(stream) => stream.was_idle(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::Served(_) => true,
+        }
+    }
+
+    /// The outcome of a gRPC call that has ended.
+    pub fn grpc_status(&self) -> Option<u8> {
+        match self {
+            Self::Asked(stream) => stream.grpc_status(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::Served(_) => None,
         }
     }
 }

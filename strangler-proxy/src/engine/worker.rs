@@ -223,7 +223,10 @@ async fn tick(worker: Rc<Worker>) {
         if ticks.is_multiple_of(SWEEP_TICKS) {
             worker.date.set(clock::http_date(clock::unix_micros() / 1_000_000));
             let now = worker.timers.now();
-            view.idle_times().for_each(|(endpoint, longest)| endpoint.pool.sweep(now, longest));
+            for (endpoint, longest) in view.idle_times() {
+                endpoint.pool.sweep(now, longest);
+                endpoint.shared.sweep(now, longest);
+            }
             worker.endpoints.forget_unused();
         }
     }

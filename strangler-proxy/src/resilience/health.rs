@@ -27,8 +27,8 @@ use super::{
     fleet::{Fleet, Vitals},
 };
 use crate::{
-    config::{Health, Upstream},
-    engine::{Address, Resolved, Stream},
+    config::{Health, Protocol, Upstream},
+    engine::{Address, Question, Resolved, Stream, probe},
     http1::{Limits, Parsed, RequestFacts, ResponseHead},
     steer::Shared,
     tls::UpstreamTls,
@@ -138,16 +138,16 @@ fn look(checked: &Checked, plan: &mut Plan) -> bool {
         if is_covered {
             fleet.keep(&addresses);
         }
-        let has_path = upstream.health.path.is_some();
-        is_restless |= has_path;
+        let asks = upstream.health.asks();
+        is_restless |= asks;
         for address in addresses {
             let vitals = fleet.of(address);
             vitals.rest(now);
-            if !has_path {
+            if !asks {
                 vitals.unchecked(now);
             }
             is_restless |= vitals.is_restless();
-            if has_path || vitals.is_due_back(now) {
+            if asks || vitals.is_due_back(now) {
                 let place = (Arc::clone(&upstream.name), address.clone());
                 if let Some(under_way) = plan.begin(&place, upstream.health.interval, now) {
                     let (fleet, started) = (Arc::clone(&fleet), checked.started);
@@ -184,9 +184,17 @@ impl Plan {
     }
 }
 
-/// The request; nothing where only a connection is tried.
-fn question(upstream: &Upstream, address: &Address) -> Option<Vec<u8>> {
-    let path = upstream.health.path.as_deref()?;
+/// What is asked, and how.
+enum Asking {
+    /// A request of HTTP/1.1.
+    Http1(Vec<u8>),
+    /// A question in HTTP/2, to this host.
+    Http2(String, Question),
+}
+
+/// The question; nothing where only a connection is tried.
+fn question(upstream: &Upstream, address: &Address) -> Option<Asking> {
+    let health = &upstream.health;
     let host = match (&upstream.host, address) {
         (Some(host), _) => host.to_string(),
         (None, Address::Tcp(address)) => address.to_string(),
@@ -196,19 +204,27 @@ fn question(upstream: &Upstream, address: &Address) -> Option<Vec<u8>> {
         }
         (None, Address::Unix(_)) => "localhost".to_owned(),
     };
+    if let Some(service) = &health.grpc {
+        return Some(Asking::Http2(host, Question::Service(service.clone())));
+    }
+    let path = health.path.as_ref()?;
+    if upstream.protocol == Protocol::Http2 {
+        return Some(Asking::Http2(host, Question::Path(path.clone())));
+    }
     let text = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: strangler-proxy\r\nConnection: close\r\n\r\n"
     );
-    Some(text.into_bytes())
+    Some(Asking::Http1(text.into_bytes()))
 }
 
 /// One check of one endpoint.
 struct Check {
-    question: Option<Vec<u8>>,
+    question: Option<Asking>,
     health: Health,
     name: Arc<str>,
     address: Address,
     tls: Option<Arc<UpstreamTls>>,
+    protocol: Protocol,
     fleet: Arc<Fleet<Address>>,
     vitals: Arc<Vitals>,
     started: Instant,
@@ -221,8 +237,11 @@ impl Check {
         (fleet, vitals): (Arc<Fleet<Address>>, Arc<Vitals>),
         started: Instant,
     ) -> Self {
+        let question = question(upstream, address);
+        let is_http2 = matches!(question, Some(Asking::Http2(..)));
         Self {
-            question: question(upstream, address),
+            protocol: if is_http2 { Protocol::Http2 } else { upstream.protocol },
+            question,
             health: upstream.health.clone(),
             name: Arc::clone(&upstream.name),
             address: address.clone(),
@@ -235,7 +254,7 @@ impl Check {
 
     /// Does it take a connection, with its handshake, and answer the question with 2xx or 3xx?
     async fn ask(&self) -> bool {
-        let stream = match self.address.connect(self.tls.as_deref()).await {
+        let stream = match self.address.connect(self.tls.as_deref(), self.protocol).await {
             Ok(stream) => stream,
             Err(error) => {
                 let (upstream, endpoint) = (&*self.name, &self.address);
@@ -243,7 +262,14 @@ impl Check {
                 return false;
             }
         };
-        let Some(question) = self.question.as_deref() else { return true };
+        let question = match &self.question {
+            None => return true,
+            Some(Asking::Http2(host, question)) => {
+                let probed = probe(stream, (self.address.scheme(), host), question).await;
+                return probed.unwrap_or(false);
+            }
+            Some(Asking::Http1(text)) => text,
+        };
         let answer = answer(stream, question).await;
         answer.is_some_and(|status| (200..400).contains(&status))
     }

@@ -18,11 +18,12 @@ use rustls::{
 };
 
 use super::{
-    Certificate,
+    Certificate, HTTP2,
     files::{Files, Identity},
     provider,
 };
 use crate::config::{
+    Protocol,
     document::UpstreamTlsPart,
     fault::{Fault, KeyPath},
 };
@@ -39,6 +40,8 @@ const SYSTEM_AUTHORITIES: [&str; 4] = [
 #[derive(Clone)]
 pub struct UpstreamTls {
     config: Arc<ClientConfig>,
+    /// The same for those with whom HTTP/2 is to be spoken.
+    http2: Arc<ClientConfig>,
     /// The name that they must have; else that of their URL.
     name: Option<ServerName<'static>>,
     certificate: Option<Arc<Certificate>>,
@@ -85,17 +88,30 @@ impl UpstreamTls {
             .map(PathBuf::as_path)
             .collect();
         let digest = files.digest_of(part, &read);
-        Some(Self { config: Arc::new(config.ok()?), name, certificate, verifies, digest })
+        let config = config.ok()?;
+        let mut http2 = config.clone();
+        // Nothing else is offered: who does not speak it says so in the handshake, and nobody guesses.
+        http2.alpn_protocols = vec![HTTP2.to_vec()];
+        let (config, http2) = (Arc::new(config), Arc::new(http2));
+        Some(Self { config, http2, name, certificate, verifies, digest })
     }
 
     /// A connection to an endpoint of this host.
-    pub fn connect(&self, host: &str) -> Result<ClientConnection, rustls::Error> {
+    pub fn connect(
+        &self,
+        host: &str,
+        protocol: Protocol,
+    ) -> Result<ClientConnection, rustls::Error> {
         let name = match &self.name {
             Some(name) => name.clone(),
             None => ServerName::try_from(host.to_owned())
                 .map_err(|_bad| rustls::Error::General(format!("`{host}` is no name")))?,
         };
-        ClientConnection::new(Arc::clone(&self.config), name)
+        let config = match protocol {
+            Protocol::Http1 => &self.config,
+            Protocol::Http2 => &self.http2,
+        };
+        ClientConnection::new(Arc::clone(config), name)
     }
 
     /// What the upstream is shown, where it is shown anything.

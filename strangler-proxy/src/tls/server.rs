@@ -20,20 +20,29 @@ use crate::config::{
     fault::{Fault, KeyPath},
 };
 
-/// What is offered by ALPN (RFC 7301), the dearest first. Each has its arm in [`Protocol`].
-pub const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// The name of HTTP/2 in ALPN (RFC 7301).
+pub const HTTP2: &[u8] = b"h2";
+
+/// What is offered by ALPN, the dearest first. Each has its arm in [`Protocol`].
+const PROTOCOLS: [&[u8]; 2] = [HTTP2, HTTP1];
+
+/// The name of HTTP/1.1 there.
+const HTTP1: &[u8] = b"http/1.1";
 
 /// The protocol that a connection speaks over TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1, also where the client has named none.
     Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 impl Protocol {
     /// By what was agreed on.
     pub fn of(agreed: Option<&[u8]>) -> Self {
         match agreed {
+            Some(name) if name == HTTP2 => Self::Http2,
             Some(_) | None => Self::Http1,
         }
     }
@@ -53,6 +62,8 @@ const CERTIFICATES_MAX: usize = 1000;
 #[derive(Clone)]
 pub struct ListenerTls {
     config: Arc<ServerConfig>,
+    /// The same without HTTP/2.
+    http1: Arc<ServerConfig>,
     chooser: Arc<Chooser>,
     /// How long a handshake may take.
     pub handshake_time: Duration,
@@ -97,8 +108,12 @@ impl ListenerTls {
             read.extend(certificate.key.as_deref());
         }
         read.extend(part.client_ca.as_deref());
+        let config = config.ok()?;
+        let mut http1 = config.clone();
+        http1.alpn_protocols = vec![HTTP1.to_vec()];
         Some(Self {
-            config: Arc::new(config.ok()?),
+            config: Arc::new(config),
+            http1: Arc::new(http1),
             chooser,
             handshake_time,
             handshakes: usize::try_from(handshakes).unwrap_or(usize::MAX),
@@ -107,9 +122,9 @@ impl ListenerTls {
         })
     }
 
-    /// A connection that has just come.
-    pub fn accept(&self) -> Result<ServerConnection, rustls::Error> {
-        ServerConnection::new(Arc::clone(&self.config))
+    /// A connection that has just come; `http2` says whether HTTP/2 is offered.
+    pub fn accept(&self, http2: bool) -> Result<ServerConnection, rustls::Error> {
+        ServerConnection::new(Arc::clone(if http2 { &self.config } else { &self.http1 }))
     }
 
     /// The certificate that is shown to who asks for this name.

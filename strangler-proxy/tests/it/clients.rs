@@ -41,7 +41,7 @@ fn an_idle_connection_is_closed_in_time() {
 #[test]
 fn what_is_refused_reaches_nobody_and_ends_the_connection() {
     let upstream = Upstream::echo();
-    let proxy = Proxied::to(upstream.address);
+    let proxy = Proxied::with(upstream.address, "client.http2 = false");
     let many: String = (0..100_000).map(|number| format!("X-{number}: 1\r\n")).collect();
     for (request, status) in [
         (

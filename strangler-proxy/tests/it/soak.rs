@@ -16,10 +16,10 @@ const CLIENTS: u64 = 8;
 const CONNECTIONS_EACH: u64 = 150;
 
 /// SplitMix64: the same seed makes the same run of choices.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -28,7 +28,7 @@ impl Dice {
 }
 
 /// What belongs to a request and to no other.
-fn body_of(id: &str, length: u64) -> Vec<u8> {
+pub fn body_of(id: &str, length: u64) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < length as usize {
         body.extend_from_slice(id.as_bytes());
@@ -38,7 +38,7 @@ fn body_of(id: &str, length: u64) -> Vec<u8> {
 }
 
 /// Answers as its dice fall: whole, in chunks, in pieces, with too much, too little, nothing, or before the body.
-fn treacherous(seed: u64) -> Upstream {
+pub fn treacherous(seed: u64) -> Upstream {
     Upstream::new(move |peer, number| {
         let mut dice = Dice(seed ^ (number as u64) << 20);
         loop {

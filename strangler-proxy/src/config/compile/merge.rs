@@ -61,6 +61,7 @@ pub fn timeouts(levels: [&TimeoutsPart; 3]) -> Timeouts {
         connect: time(&levels.map(|level| level.connect), built_in.connect),
         first_byte: time(&levels.map(|level| level.first_byte), built_in.first_byte),
         idle: time(&levels.map(|level| level.idle), built_in.idle),
+        stream: time(&levels.map(|level| level.stream), built_in.stream),
         total: optional(&levels.map(|level| level.total), built_in.total),
         per_try: optional(&levels.map(|level| level.per_try), built_in.per_try),
     }
@@ -68,9 +69,12 @@ pub fn timeouts(levels: [&TimeoutsPart; 3]) -> Timeouts {
 
 /// Times that must not be zero.
 pub fn check_timeouts(part: &TimeoutsPart, path: &KeyPath, faults: &mut Vec<Fault>) {
-    for (key, value) in
-        [("connect", part.connect), ("first_byte", part.first_byte), ("idle", part.idle)]
-    {
+    for (key, value) in [
+        ("connect", part.connect),
+        ("first_byte", part.first_byte),
+        ("idle", part.idle),
+        ("stream", part.stream),
+    ] {
         if value.is_some_and(|time| time.get().is_zero()) {
             faults.push(Fault::at(&path.key(key), "must be above 0"));
         }
@@ -288,6 +292,8 @@ fn check_watch(
     path: &KeyPath,
     faults: &mut Vec<Fault>,
 ) {
+    /// The length of a service's name that is one byte in the question.
+    const GRPC_SERVICE_MAX: usize = 127;
     /// As often as the checks look what is due.
     const INTERVAL_MIN: Duration = Duration::from_millis(50);
     let here = path.key("health");
@@ -295,6 +301,20 @@ fn check_watch(
         !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic())
     }) {
         faults.push(Fault::at(&here.key("path"), "must begin with `/` and have no spaces"));
+    }
+    if health.grpc.as_deref().is_some_and(|service| {
+        service.len() > GRPC_SERVICE_MAX || !service.bytes().all(|byte| byte.is_ascii_graphic())
+    }) {
+        let what = format!(
+            "is the name of a service, at most {GRPC_SERVICE_MAX} characters, or \"\" for the server"
+        );
+        faults.push(Fault::at(&here.key("grpc"), what));
+    }
+    if health.grpc.is_some() && health.path.is_some() {
+        faults.push(Fault::at(
+            &here.key("grpc"),
+            "one question is enough: leave out `path` or `grpc`",
+        ));
     }
     for (key, value) in [("rise", health.rise), ("fall", health.fall)] {
         if value == Some(0) {
@@ -325,10 +345,15 @@ pub fn upstream(
     let ill = Outlier::DEFAULT;
     let well = Health::DEFAULT;
     let asked = health.path.as_deref().or(defaults.health.path.as_deref());
+    // What an upstream says itself takes the place of either question of the defaults.
+    let asked = if health.grpc.is_some() { None } else { asked };
+    let service = health.grpc.as_deref().or(defaults.health.grpc.as_deref());
+    let service = if asked.is_some() { None } else { service };
     let idle_time = [part.pool.idle_time, defaults.pool.idle_time];
     Upstream {
         name,
         endpoints: endpoints.into(),
+        protocol: part.protocol.unwrap_or_default(),
         host: part.host.as_deref().map(Into::into),
         refresh: time(&[part.refresh], REFRESH),
         pool_idle: part.pool.idle.or(defaults.pool.idle).unwrap_or(POOL_IDLE),
@@ -337,6 +362,7 @@ pub fn upstream(
         balance: part.balance.or(defaults.balance).unwrap_or_default(),
         health: Health {
             path: asked.map(Into::into),
+            grpc: service.map(Into::into),
             interval: time(&[health.interval, defaults.health.interval], well.interval),
             timeout: time(&[health.timeout, defaults.health.timeout], well.timeout),
             rise: health.rise.or(defaults.health.rise).unwrap_or(well.rise),

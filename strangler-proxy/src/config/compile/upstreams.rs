@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::merge;
 use crate::{
     config::{
-        Endpoint, Upstream,
+        Endpoint, Protocol, Upstream,
         document::{Config, TimeoutsPart, UpstreamPart, UpstreamTlsPart},
         fault::{Fault, KeyPath},
         unknown::nearest,
@@ -29,8 +29,14 @@ pub struct Upstreams<'c> {
 }
 
 /// An upstream that is named by URL has nothing of its own.
-static NOTHING: TimeoutsPart =
-    TimeoutsPart { connect: None, first_byte: None, idle: None, total: None, per_try: None };
+static NOTHING: TimeoutsPart = TimeoutsPart {
+    connect: None,
+    first_byte: None,
+    idle: None,
+    stream: None,
+    total: None,
+    per_try: None,
+};
 
 impl<'c> Upstreams<'c> {
     pub fn new(config: &'c Config, files: &'c mut Files, faults: &mut Vec<Fault>) -> Self {
@@ -63,8 +69,17 @@ impl<'c> Upstreams<'c> {
                 ));
             }
             merge::check_upstream(part, &here, faults);
+            let texts = || part.endpoints.iter();
+            let (any, every) = (texts().any(is_http2), texts().all(is_http2));
+            if any && (!every || part.protocol == Some(Protocol::Http1)) {
+                faults.push(Fault::at(
+                    &here.key("endpoints"),
+                    "an upstream speaks one protocol: write `h2c://` for all of them, or `http://` and `protocol = \"http2\"`",
+                ));
+            }
             let tls = all.secured(&endpoints, part.tls.as_ref(), &here.key("tls"), faults);
             all.push(name, (endpoints, tls), part, &part.timeouts);
+            all.speaks_http2_if(any);
         }
         all
     }
@@ -90,7 +105,9 @@ impl<'c> Upstreams<'c> {
             Ok(endpoint) if self.found.len() < UPSTREAMS_MAX => {
                 let endpoints = vec![endpoint];
                 let tls = self.secured(&endpoints, None, path, faults);
-                Some(self.push(text, (endpoints, tls), &UpstreamPart::default(), &NOTHING))
+                let id = self.push(text, (endpoints, tls), &UpstreamPart::default(), &NOTHING);
+                self.speaks_http2_if(is_http2(text));
+                Some(id)
             }
             Ok(_) => {
                 faults
@@ -111,6 +128,13 @@ impl<'c> Upstreams<'c> {
 
     pub fn finish(self) -> Vec<Upstream> {
         self.found
+    }
+
+    /// Of the last one: its URL says so.
+    fn speaks_http2_if(&mut self, is_so: bool) {
+        if let Some(last) = self.found.last_mut().filter(|_| is_so) {
+            last.protocol = Protocol::Http2;
+        }
     }
 
     fn push(
@@ -156,4 +180,9 @@ impl<'c> Upstreams<'c> {
         self.secured.push((part.clone(), made.clone()));
         made
     }
+}
+
+/// By prior knowledge, in the clear.
+fn is_http2(text: impl AsRef<str>) -> bool {
+    text.as_ref().starts_with("h2c://")
 }
