@@ -66,8 +66,8 @@ pub struct Exchange {
 pub struct Terms {
     /// When the whole request must be over.
     pub total: Tick,
-    /// What it is when it is not.
-    pub late: Fault,
+    /// Has the client set that time, so that it is nobody's fault?
+    pub is_clients: bool,
     /// When it began, where that is to be measured.
     pub begun: Option<Instant>,
     /// May an answer be given up for another try?
@@ -135,6 +135,13 @@ pub enum Resend {
     Sent,
     /// It cannot be: a part of the answer has gone out, or not all of the request is there any more.
     Never,
+}
+
+impl Terms {
+    /// What it is when the whole request is not over in time.
+    pub fn late(self) -> Fault {
+        if self.is_clients { Fault::DeadlineExceeded } else { Fault::TotalTimeout }
+    }
 }
 
 impl Failed {
@@ -426,7 +433,7 @@ impl Exchange {
             let fault = match self.waits(asked).1 {
                 _ if client.has_ended => Fault::ClientGone,
                 clients @ (Fault::SlowBody | Fault::ClientGone) => clients,
-                _ => self.terms.late,
+                _ => self.terms.late(),
             };
             return Poll::Ready(Err(fault));
         }

@@ -89,9 +89,8 @@ async fn tries(
     let is_idempotent = kit.request.method().is_idempotent();
     let now = client.worker.timers.now();
     let total = route.timeouts.total.map_or(Tick::NEVER, |total| now.after(total));
-    let (total, late) = grpc::deadline(kit, asked, now)
-        .filter(|deadline| *deadline < total)
-        .map_or((total, Fault::TotalTimeout), |deadline| (deadline, Fault::DeadlineExceeded));
+    let deadline = grpc::deadline(kit, asked, now).filter(|deadline| *deadline < total);
+    let (total, is_clients) = (deadline.unwrap_or(total), deadline.is_some());
     own.budget.earn(&route.retries);
     let (mut retry, mut not, mut fresh) = (0_u8, None, false);
     loop {
@@ -105,7 +104,7 @@ async fn tries(
         asked.endpoint = Some(Rc::clone(&known.endpoint));
         let again = is_idempotent && retry < route.retries.tries && own.budget.has(&route.retries);
         let begun = upstream.wants_times().then(Instant::now);
-        let terms = Terms { total, late, begun, again };
+        let terms = Terms { total, is_clients, begun, again };
         let failed = match once(client, kit, asked, view, (&known.endpoint, fresh, terms)).await {
             Ok(end) => {
                 match &end {
@@ -143,7 +142,7 @@ async fn tries(
             return Err(failed);
         }
         let wait = pause(&route.retries, retry.into(), upstream.dice()).max(failed.retry_after);
-        paused(client, kit, wait, (total, late)).await.map_err(Failed::unsent)?;
+        paused(client, kit, wait, terms).await.map_err(Failed::unsent)?;
         if is_killed(client, asked, view) {
             return Err(failed);
         }
@@ -196,16 +195,16 @@ async fn paused(
     client: &mut Client,
     kit: &mut Kit,
     wait: Duration,
-    (total, late): (Tick, Fault),
+    terms: Terms,
 ) -> Result<(), Fault> {
     let until = client.worker.timers.now().after(wait);
-    client.slot.set(until.min(total));
+    client.slot.set(until.min(terms.total));
     poll_fn(|cx| {
         client.poll_watch(cx, &mut kit.input)?;
         match client.slot.passed() {
             false if client.has_ended => Poll::Ready(Err(Fault::ClientGone)),
             false => Poll::Pending,
-            true if until > total => Poll::Ready(Err(late)),
+            true if until > terms.total => Poll::Ready(Err(terms.late())),
             true => Poll::Ready(Ok(())),
         }
     })
@@ -282,7 +281,7 @@ async fn connection(
         }
         client.poll_watch(cx, &mut kit.input)?;
         if client.slot.passed() {
-            let fault = if until > terms.total { terms.late } else { Fault::ConnectTimeout };
+            let fault = if until > terms.total { terms.late() } else { Fault::ConnectTimeout };
             return Poll::Ready(Err(fault));
         }
         Poll::Pending

@@ -90,19 +90,21 @@ impl Outcome {
 pub async fn serve(client: &mut Client, kit: &mut Box<Kit>, head_len: usize) -> Next {
     let started = Instant::now();
     client.worker.timers.seen(started);
-    let (asked, view, outcome) = match admit(client, kit, head_len, started).await {
-        Ok((mut asked, view, admission)) => {
+    // Taken apart first: what a `match` waits within lies there twice while it waits.
+    let (mut asked, view, admitted) = match admit(client, kit, head_len, started).await {
+        Ok((asked, view, admission)) => (asked, view, Ok(admission)),
+        Err((asked, view, fault)) => (asked, view, Err(fault)),
+    };
+    let outcome = match admitted {
+        Ok(admission) => {
             let outcome = side(client, kit, &mut asked, &view).await;
             drop(admission);
-            (asked, view, outcome)
+            outcome
         }
-        Err((asked, view, fault)) => {
-            let outcome = match client.https_redirect.filter(|_| fault == Fault::NotTls) {
-                Some(port) => to_https(client, kit, &asked, &view, port).await,
-                None => own_answer(client, kit, &asked, &view, fault).await,
-            };
-            (asked, view, outcome)
-        }
+        Err(fault) => match client.https_redirect.filter(|_| fault == Fault::NotTls) {
+            Some(port) => to_https(client, kit, &asked, &view, port).await,
+            None => own_answer(client, kit, &asked, &view, fault).await,
+        },
     };
     tell(client, kit, &asked, &view, &outcome);
     if let Some(pair) = &asked.pair {
