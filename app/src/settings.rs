@@ -6,7 +6,7 @@ pub use modules::{Modules, Place, Rehearse};
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use settings::{Duration, Loaded, Secret, Sources};
 
@@ -17,6 +17,9 @@ use crate::{
 
 /// The settings file that is read where none is named.
 const FILE: &str = "banyan.toml";
+
+/// The deployment in which all begins.
+pub const MONOLITH: &str = "monolith";
 
 /// The most threads or connections of one kind: what the web server takes, and more than any machine of ours has use for.
 const THREADS_MAX: usize = 512;
@@ -106,6 +109,8 @@ pub struct Tls {
 pub struct Internal {
     /// Its address. Loopback, unless modules run on several machines: then a private network.
     pub listen: SocketAddr,
+    /// Where other processes reach it, if not at the address that it listens on.
+    pub url: Option<String>,
 }
 
 /// Where the modules' data is.
@@ -121,9 +126,14 @@ pub struct Database {
 }
 
 /// What the processes of a deployment share.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deployment {
+    /// Its name: the owner of the modules whose data names it. All begins in `monolith`; a module that is carved out
+    /// is in a deployment of its own.
+    pub name: String,
+    /// The data that it opens waits to be filled by a carve: a database that names no owner is not taken for its own.
+    pub standby: bool,
     /// 64 hex digits; made and kept in the data directory where absent. Processes with data directories of their own
     /// must be given the same one.
     pub secret: Option<Secret<String>>,
@@ -206,6 +216,12 @@ impl Default for Http {
     }
 }
 
+impl Default for Deployment {
+    fn default() -> Self {
+        Self { name: MONOLITH.to_owned(), standby: false, secret: None }
+    }
+}
+
 impl Default for ProxyInFront {
     fn default() -> Self {
         Self { enabled: false, admin: SocketAddr::from(([127, 0, 0, 1], 8082)) }
@@ -214,7 +230,7 @@ impl Default for ProxyInFront {
 
 impl Default for Internal {
     fn default() -> Self {
-        Self { listen: ([127, 0, 0, 1], 8081).into() }
+        Self { listen: ([127, 0, 0, 1], 8081).into(), url: None }
     }
 }
 
@@ -299,6 +315,11 @@ impl Settings {
         );
         ensure!(self.http.connections_max > 0, "http.connections_max must be at least 1");
         self.modules.check()?;
+        let name = self.deployment.name.parse::<placement_api::Name>();
+        name.context("deployment.name")?;
+        if let Some(url) = &self.internal.url {
+            url.parse::<placement_api::Address>().context("internal.url")?;
+        }
         Ok(())
     }
 

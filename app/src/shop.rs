@@ -4,7 +4,9 @@
 
 mod data;
 mod running;
+mod seat;
 mod starting;
+mod ways;
 mod wires;
 
 use std::{sync::Arc, time::Duration};
@@ -17,7 +19,10 @@ use telemetry::Health;
 
 pub use data::{location, migrate, password};
 pub use running::Running;
+pub use seat::Seated;
 use starting::Starting;
+pub use ways::Ways;
+pub use wires::Seats;
 use wires::Wires;
 
 use crate::{data_dir::Locked, modules::Modules, secrets::DeploymentSecret, settings::Settings};
@@ -59,6 +64,10 @@ pub struct Shop {
     pub registry: Arc<rpc::Registry>,
     /// Shows feeds to other processes.
     pub feeds: Arc<FeedServer>,
+    /// Where each module is, as this process knows it.
+    pub seats: Seats,
+    /// The ways to other processes.
+    pub ways: Ways,
     own: Vec<Running>,
 }
 
@@ -70,13 +79,14 @@ impl Shop {
         let registry = Arc::new(rpc::Registry::new(secret.rpc()));
         let feeds = Arc::new(FeedServer::new(Arc::clone(&registry)));
         let graph = CallGraph::default();
-        let wires = Wires::new(settings, secret, &graph, (&registry, &feeds), &stores);
+        let ways = Ways::new(settings, secret);
+        let wires = Wires::new(settings, &ways, &graph, (&registry, &feeds));
         let mut starting = Starting::new(settings, &wires, stores);
 
-        let inventory = starting.inventory().await?;
-        let catalog = starting.catalog().await?;
-        let payments = starting.payments().await?;
-        let ordering = starting.ordering(&catalog, &inventory, &payments).await?;
+        let inventory = starting.inventory().await;
+        let catalog = starting.catalog().await;
+        let payments = starting.payments().await;
+        let ordering = starting.ordering(&catalog, &inventory, &payments).await;
 
         let modules = Modules {
             catalog: wires.binding(&catalog, "http"),
@@ -84,8 +94,8 @@ impl Shop {
             ordering: wires.binding(&ordering, "http"),
             payments: wires.binding(&payments, "http"),
         };
-        let own = starting.started();
-        Ok(Self { modules, graph, registry, feeds, own })
+        let (own, seats) = starting.started();
+        Ok(Self { modules, graph, registry, feeds, seats, ways, own })
     }
 
     /// The modules that run here.

@@ -19,6 +19,8 @@ pub struct Modules {
     pub ordering: Place,
     /// Payments.
     pub payments: Place,
+    /// Placement: where the processes learn where the others are. It is never carved.
+    pub placement: Place,
 }
 
 /// A module's place.
@@ -57,12 +59,13 @@ impl Modules {
         self.place(module)?.url.as_deref()
     }
 
-    fn all(&self) -> [(&'static str, &Place); 4] {
+    fn all(&self) -> [(&'static str, &Place); 5] {
         [
             ("catalog", &self.catalog),
             ("inventory", &self.inventory),
             ("ordering", &self.ordering),
             ("payments", &self.payments),
+            ("placement", &self.placement),
         ]
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use contract::{Call, Caller, Deadline, Ownership};
 use events::{Readers, Retention};
 use kernel_api::Clock;
-use store::{Limits, Location, ModuleDescriptor, Store};
+use store::{Limits, Location, ModuleDescriptor, Standing, Store};
 use telemetry::{Check, State};
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -24,15 +24,20 @@ const PROBE_TIME: Duration = Duration::from_secs(3);
 pub struct Own {
     /// The door.
     pub store: Store,
+    /// What its fence row said when it was opened.
+    pub standing: Standing,
     /// Who reads its feed.
     pub readers: Arc<Readers>,
-    ownership: watch::Sender<Ownership>,
+    /// What the module's workers watch. Its seat says where it is.
+    pub ownership: watch::Sender<Ownership>,
     workers: Vec<JoinHandle<()>>,
 }
 
 impl Own {
-    fn new(store: Store, retention: Retention, check: Check) -> Self {
-        let (ownership, watched) = watch::channel(Ownership::Here { epoch: store.epoch() });
+    fn new((store, standing): (Store, Standing), retention: Retention, check: Check) -> Self {
+        // Nobody's, until the module's seat knows better: no worker begins before.
+        let nobody = Ownership::Elsewhere { epoch: 0, owner: String::new() };
+        let (ownership, watched) = watch::channel(nobody);
         let readers = Arc::new(Readers::new());
         let forgetting =
             events::retain(store.clone(), Arc::clone(&readers), retention, watched.clone());
@@ -41,7 +46,7 @@ impl Own {
             tokio::spawn(forgetting),
             tokio::spawn(probe(store.clone(), check)),
         ];
-        Self { store, readers, ownership, workers }
+        Self { store, standing, readers, ownership, workers }
     }
 
     /// What the module's workers watch.
@@ -99,7 +104,7 @@ pub fn migrate(module: &ModuleDescriptor, location: &Location) -> Result<Vec<Str
 fn open_store(
     module: &ModuleDescriptor,
     location: &Location,
-    limits: Limits,
+    (limits, deployment): (Limits, &str),
     held: &Held,
 ) -> Result<Store> {
     held.check(module.name, location)?;
@@ -107,7 +112,7 @@ fn open_store(
         tracing::info!(module = module.name, migration = name, "migrated");
     }
     held.sign(module.name, location)?;
-    let opened = Store::open(module.name, location, limits, Clock::system());
+    let opened = Store::open_as(module.name, location, limits, Clock::system(), deployment);
     let store = opened.map_err(|error| explain(location, error.into()))?;
     Ok(match location {
         // A file is in the locked directory: what a killed process has left need not wait for its leases to end.
@@ -135,8 +140,9 @@ pub async fn open_stores(opening: &Opening<'_>) -> Result<BTreeMap<&'static str,
         let (name, check) = (module.name, health.check(module.name));
         let location = location(settings, secret, name)?;
         let (limits, opened, held) = (settings.store_limits(), check.clone(), held.clone());
+        let deployment = settings.deployment.name.clone();
         let task = tokio::task::spawn_blocking(move || {
-            let store = open_store(&module, &location, limits, &held)?;
+            let store = open_store(&module, &location, (limits, &deployment), &held)?;
             opened.set(State::Ok);
             anyhow::Ok(store)
         });
@@ -151,7 +157,10 @@ pub async fn open_stores(opening: &Opening<'_>) -> Result<BTreeMap<&'static str,
     for (name, check, task) in opening {
         let store = task.await.map_err(|error| anyhow!("{name}: {error}"))?;
         let store = store.with_context(|| format!("cannot open the data of {name}"))?;
-        stores.insert(name, Own::new(store, retention.clone(), check));
+        let call = Call::new(Caller::module(name), Deadline::within(PROBE_TIME));
+        let standing = store.standing(&call).await;
+        let standing = standing.with_context(|| format!("cannot read the fence of {name}"))?;
+        stores.insert(name, Own::new((store, standing), retention.clone(), check));
     }
     if settings.database.url.is_none() {
         held.remember(stores.keys().copied(), locked)?;

@@ -1,90 +1,76 @@
-//! The wires between modules: bindings that can be switched, feeds near or far.
+//! The wires between modules: each module's seat, how others call it and how they hear it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::{Context, Result};
-use contract::{CallGraph, Client, Contract, Keyring, Remote, Switch, Target, rpc};
-use events::{Feed, FeedServer, HttpFeed, LocalFeed};
+use contract::{CallGraph, Contract, rpc};
+use events::{Feed, FeedServer, FeedSwitch};
 
-use super::{data::Own, descriptors};
-use crate::{secrets::DeploymentSecret, settings::Settings};
+use super::{
+    data::Own,
+    descriptors,
+    seat::{Seat, Seated, no_feed},
+    ways::Ways,
+};
+use crate::settings::Settings;
 
-/// What it takes to reach a module, wherever it is.
+/// What it takes to wire modules in one process.
 pub struct Wires<'a> {
     settings: &'a Settings,
     graph: &'a CallGraph,
-    client: Client,
-    keyring: Keyring,
+    ways: Ways,
     registry: &'a rpc::Registry,
-    /// The feeds of the modules that run here.
-    feeds: BTreeMap<&'static str, Arc<dyn Feed>>,
+    /// Every module's feed, wherever it is.
+    feeds: BTreeMap<&'static str, Arc<FeedSwitch>>,
 }
 
 impl<'a> Wires<'a> {
-    /// The wires of a process that has these stores.
+    /// The wires of a process. Every feed is shown to others, too, wherever its module is.
     pub fn new(
         settings: &'a Settings,
-        secret: &DeploymentSecret,
+        ways: &Ways,
         graph: &'a CallGraph,
         (registry, shown): (&'a rpc::Registry, &FeedServer),
-        stores: &BTreeMap<&'static str, Own>,
     ) -> Self {
-        let names: Vec<_> = descriptors().iter().map(|module| module.name).collect();
-        let feeds = stores.iter().map(|(name, own)| {
-            let feed = LocalFeed::new(own.store.clone(), Arc::clone(&own.readers));
-            let feed: Arc<dyn Feed> = Arc::new(feed);
-            shown.insert(Arc::clone(&feed));
-            (*name, feed)
+        let feeds = descriptors().map(|module| {
+            let feed = FeedSwitch::new(module.name, no_feed(module.name), ways.doubt().clone());
+            shown.insert(Arc::clone(&feed) as Arc<dyn Feed>);
+            (module.name, feed)
         });
-        Self {
-            settings,
-            graph,
-            client: Client::new(tokio::runtime::Handle::current()),
-            keyring: Keyring::derive(&secret.rpc(), &names),
-            registry,
-            feeds: feeds.collect(),
-        }
+        Self { settings, graph, ways: ways.clone(), registry, feeds: feeds.into() }
     }
 
-    /// A module that runs here: other processes may call it.
-    pub fn here<C: Contract + ?Sized>(&self, own: &Own, service: Arc<C>) -> Arc<Switch<C>> {
-        let rehearsal =
-            self.settings.modules.place(C::MODULE).and_then(|place| place.rehearsal.wire());
-        let service = match rehearsal {
-            Some(wire) => contract::rehearsal(service, wire),
-            None => service,
-        };
-        let switch = Switch::new(own.store.epoch(), Target::here(service));
+    /// The seat of a module that runs here. Other processes may call it.
+    pub fn here<C: Contract + ?Sized>(&self, own: &Own, service: Arc<C>) -> Arc<Seat<C>> {
+        self.seat(Some((own, service)))
+    }
+
+    /// The seat of a module that runs elsewhere. What other processes ask is passed on.
+    pub fn elsewhere<C: Contract + ?Sized>(&self) -> Arc<Seat<C>> {
+        self.seat(None)
+    }
+
+    fn seat<C: Contract + ?Sized>(&self, house: Option<(&Own, Arc<C>)>) -> Arc<Seat<C>> {
+        let place = self.settings.modules.place(C::MODULE);
+        let rehearsal = place.and_then(|place| place.rehearsal.wire());
+        let seat = Seat::new(&self.ways, house, rehearsal, self.feed(C::MODULE));
         // Through the gate as well: what other processes ask must stop there, too, when the module moves.
-        self.registry.insert(contract::dispatcher(self.binding(&switch, "rpc")));
-        switch
+        let asked = contract::forwarding(seat.switch());
+        let counted = contract::local(asked, self.graph.edge("rpc", C::MODULE));
+        self.registry.insert(contract::dispatcher(counted));
+        seat
     }
 
-    /// A module that runs elsewhere.
-    pub fn elsewhere<C: Contract + ?Sized>(&self) -> Result<Arc<Switch<C>>> {
-        // Epoch 0: whatever placement says later is newer.
-        Ok(Switch::new(0, Target::elsewhere(contract::remote(self.remote(C::MODULE)?))))
+    /// How `caller` calls a module: through its seat, counted.
+    pub fn binding<C: Contract + ?Sized>(&self, seat: &Seat<C>, caller: &str) -> Arc<C> {
+        let way = contract::switchable(seat.switch());
+        contract::local(way, self.graph.edge(caller, C::MODULE))
     }
 
-    /// How `caller` calls a module: through the switch, counted.
-    pub fn binding<C: Contract + ?Sized>(&self, switch: &Arc<Switch<C>>, caller: &str) -> Arc<C> {
-        contract::local(contract::switchable(switch), self.graph.edge(caller, C::MODULE))
-    }
-
-    /// How `hearer` hears a module.
-    pub fn feed(&self, source: &str, hearer: &str) -> Result<Arc<dyn Feed>> {
-        match self.feeds.get(source) {
-            Some(feed) => Ok(Arc::clone(feed)),
-            None => Ok(Arc::new(HttpFeed::new(source, hearer, self.remote(source)?))),
-        }
-    }
-
-    fn remote(&self, module: &str) -> Result<Remote> {
-        let url = self.settings.modules.url(module);
-        let url = url.with_context(|| {
-            format!("{module} does not run here: set modules.{module}.url to the internal port of a process that has it")
-        })?;
-        Remote::new(self.client.clone(), url, self.keyring.clone())
-            .with_context(|| format!("modules.{module}.url"))
+    /// How a module is heard.
+    pub fn feed(&self, source: &str) -> Arc<FeedSwitch> {
+        Arc::clone(self.feeds.get(source).expect("there is a feed for every module"))
     }
 }
+
+/// The seats of a process, by module.
+pub type Seats = BTreeMap<&'static str, Arc<dyn Seated>>;
