@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `banyan`, with help that teaches.
 
 mod operators;
+mod placing;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -11,6 +12,10 @@ use kernel_api::Timestamp;
 pub use operators::{
     AbandonArgs, BackupArgs, DeadletterArgs, DeadlettersArgs, DeadlettersCommand, FeedsArgs,
     FeedsCommand, RestoreArgs, ResumeArgs, SagaArgs, SagasArgs, SagasCommand, SagasListArgs,
+};
+pub use placing::{
+    CarveArgs, CourseArgs, DemoArgs, DoctorArgs, MergeArgs, PlacementArgs, RehearseArgs,
+    TargetArgs, WishArgs,
 };
 
 /// `banyan …`.
@@ -76,6 +81,36 @@ pub enum Command {
         banyan migrate --admin-url postgres://postgres@127.0.0.1:5432/banyan"
     )]
     Migrate(MigrateArgs),
+    /// Move a module, code and data, into a process and a database of its own while it serves; it can go back
+    #[command(
+        after_help = "The running server copies the data, follows what changes, compares both sides, holds the module's writes for some\n\
+        milliseconds, and gives it to its new owner. Both sides are then kept equal until the carve is completed or reversed.\n\n  \
+        banyan carve inventory --dry-run            what it would meet\n  \
+        banyan carve inventory                      into a child of the server, on SQLite\n  \
+        banyan carve inventory --database URL       the same, on PostgreSQL\n  \
+        banyan carve inventory --reverse            bring it back while both sides are kept equal\n  \
+        banyan carve inventory --complete           give up the way back and clean up\n\n\
+        Exits 1 when it did not come about, or its certificate names a fault."
+    )]
+    Carve(CarveArgs),
+    /// Bring a carved module back: the same move, the sides swapped
+    Merge(MergeArgs),
+    /// Show where each module is, what moves and how far it is
+    Placement(PlacementArgs),
+    /// Let some of a module's calls go as if it were elsewhere, on the running server, before it is
+    #[command(
+        after_help = "For example: banyan rehearse inventory --calls 5% --latency 2ms --loss 1%"
+    )]
+    Rehearse(RehearseArgs),
+    /// From nothing to a shop under load whose stock module moves into a process of its own; under two minutes
+    #[command(
+        after_help = "Makes its own temporary directory and ports, and leaves nothing. Exits 1 when anything was lost, doubled or refused.\n\
+        `--format json` prints what it has shown alone, with the certificate of the move."
+    )]
+    Demo(DemoArgs),
+    /// Compare what rows, placement, seats and routes say; name what disagrees, and mend it
+    #[command(after_help = "Exits 1 when something disagrees and was not mended.")]
+    Doctor(DoctorArgs),
     /// Show the modules: what each may call by its code, and what really called what
     Modules(ModulesArgs),
     /// List every public route with its module and who may use it
@@ -127,9 +162,27 @@ pub struct ServeArgs {
     /// Where.
     #[command(flatten)]
     pub server: ServerArgs,
-    /// The modules to run here; all when absent. The others' internal URLs stand in the settings (`modules.<name>.url`)
+    /// The modules to run here; all when absent. The others' internal URLs stand in the settings (`modules.<name>.url`),
+    /// or are learnt from placement (`modules.placement.url`)
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub modules: Vec<String>,
+    /// What it is part of.
+    #[command(flatten)]
+    pub member: MemberArgs,
+}
+
+/// The deployment that a process is part of.
+#[derive(Debug, Clone, Default, Args)]
+pub struct MemberArgs {
+    /// The deployment's name: it owns the modules whose data names it [default: monolith]
+    #[arg(long, value_name = "NAME")]
+    pub deployment: Option<String>,
+    /// Open data only to have it filled by `banyan carve --to`: what names no owner is not taken for one's own
+    #[arg(long)]
+    pub standby: bool,
+    /// End when standard input ends: for the process that starts this one
+    #[arg(long, hide = true)]
+    pub child: bool,
 }
 
 /// `migrate`.

@@ -1,13 +1,17 @@
 //! The commands: each one reads its arguments, does its work through the rest of this crate, and prints.
 
+mod carve;
 mod config;
 mod deadletters;
+mod demo;
+mod doctor;
 mod feeds;
 mod graph;
 mod history;
 mod log_level;
 mod modules;
 mod orders;
+mod placement;
 mod replay;
 mod routes;
 mod sagas;
@@ -58,6 +62,12 @@ async fn with_runtime(command: Command) -> Result<Verdict> {
         Command::Up(server) => up::up(&server).await?,
         Command::Serve(serve) => up::serve(&serve).await?,
         Command::Migrate(migrate) => storage::migrate(&migrate)?,
+        Command::Carve(wish) => return carve::carve(&wish).await,
+        Command::Merge(wish) => return carve::merge(&wish).await,
+        Command::Placement(wish) => placement::show(&wish).await?,
+        Command::Rehearse(wish) => placement::rehearse(&wish).await?,
+        Command::Demo(wish) => return demo::run(&wish).await,
+        Command::Doctor(wish) => return doctor::run(&wish).await,
         Command::Modules(wish) => modules::show(&wish).await?,
         Command::Routes(wish) => routes::show(&wish)?,
         Command::Import(ImportCommand::OnlineRetail(import)) => history::import(&import).await?,

@@ -109,9 +109,27 @@ impl DataDir {
     }
 
     /// The server that says it uses this directory; it may have been killed since.
-    fn server(&self) -> Result<Option<Server>> {
+    pub fn server(&self) -> Result<Option<Server>> {
         let Some(text) = read(&self.file(SERVER))? else { return Ok(None) };
         Ok(serde_json::from_str(&text).ok())
+    }
+
+    /// Writes a file that only its owner may read: whole or not at all, and on the disk when this returns.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
+        let (path, draft) = (self.file(name), self.file(&format!("{name}.new")));
+        let written = || -> std::io::Result<()> {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(0o600)
+                .open(&draft)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&draft, &path)?;
+            File::open(self.path())?.sync_all()
+        };
+        written().with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// The deployment's secret, which a server made here.
@@ -171,20 +189,7 @@ impl Locked {
 
     /// Writes a file that only its owner may read: whole or not at all, and on the disk when this returns.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
-        let (path, draft) = (self.dir.file(name), self.dir.file(&format!("{name}.new")));
-        let written = || -> std::io::Result<()> {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .truncate(true)
-                .write(true)
-                .mode(0o600)
-                .open(&draft)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&draft, &path)?;
-            File::open(self.dir.path())?.sync_all()
-        };
-        written().with_context(|| format!("cannot write {}", path.display()))
+        self.dir.write(name, text)
     }
 
     /// Removes a file, for good when this returns.

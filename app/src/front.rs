@@ -45,7 +45,10 @@ pub struct Front {
     pub url: String,
     /// Where it is steered.
     pub admin: String,
-    engine: Arc<Handle>,
+    /// Its configuration.
+    pub steering: Arc<Steering>,
+    /// Its workers.
+    pub engine: Arc<Handle>,
     watching: JoinHandle<()>,
     steered: ServerHandle,
 }
@@ -112,7 +115,8 @@ impl Front {
         Ok(Self {
             url: address.to_string(),
             admin: admin.url,
-            watching: tokio::spawn(watch(steering, None)),
+            watching: tokio::spawn(watch(Arc::clone(&steering), None)),
+            steering,
             steered: admin.handle,
             engine,
         })

@@ -10,7 +10,7 @@ use contract::EdgeCount;
 use events::ResumeAt;
 use serde::{Deserialize, Serialize};
 
-pub use everywhere::Everywhere;
+pub use everywhere::{Everywhere, others};
 pub use local::LocalOperations;
 pub use remote::{BackUp, RemoteOperations};
 

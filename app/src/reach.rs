@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use contract::{Client, Keyring, Remote, RemoteLimits};
+use placement_api::Placement;
 use telemetry::Health;
 
 use crate::{
     data_dir::{Locked, Server, Use},
     http_client::HttpClient,
     modules::Modules,
-    operations::{Everywhere, LocalOperations, Operations, RemoteOperations},
+    operations::{Everywhere, LocalOperations, Operations, RemoteOperations, others},
     secrets::DeploymentSecret,
     server::deployment_secret,
     settings::Settings,
@@ -28,14 +29,16 @@ pub struct Reached {
     pub operations: Arc<dyn Operations>,
     /// The server that was found.
     pub server: Option<Server>,
+    /// Where each module is.
+    pub placement: Arc<dyn Placement>,
     opened: Option<(Arc<Shop>, Locked)>,
 }
 
 impl Reached {
     /// Lets go of the shop: what was opened is closed.
     pub async fn leave(self) {
-        let Self { opened, modules, operations, .. } = self;
-        drop((modules, operations));
+        let Self { opened, modules, operations, placement, .. } = self;
+        drop((modules, operations, placement));
         if let Some((shop, locked)) = opened {
             shop.stop().await;
             drop(shop);
@@ -61,7 +64,7 @@ pub async fn reach(settings: &Settings) -> Result<Reached> {
 pub async fn reach_or_make(settings: &Settings) -> Result<Reached> {
     match settings.data_dir().claim()? {
         Use::Ours(locked) => open(settings, locked).await,
-        Use::Theirs(server) => ask(settings, server),
+        Use::Theirs(server) => ask(settings, server).await,
     }
 }
 
@@ -74,13 +77,13 @@ pub fn server_client(settings: &Settings) -> Result<HttpClient> {
     match data.claim()? {
         Use::Ours(_) => bail!(nobody()),
         Use::Theirs(server) => {
-            HttpClient::new(&server.internal, &given_secret(settings)?.derive("control"), 1)
+            HttpClient::new(&server.internal, &server_secret(settings)?.derive("control"), 1)
         }
     }
 }
 
 /// The deployment's secret, which a server has made or was given.
-fn given_secret(settings: &Settings) -> Result<DeploymentSecret> {
+pub fn server_secret(settings: &Settings) -> Result<DeploymentSecret> {
     match &settings.deployment.secret {
         Some(secret) => DeploymentSecret::parse(secret.expose()).context("deployment.secret"),
         None => settings.data_dir().deployment_secret(),
@@ -91,8 +94,14 @@ async fn open(settings: &Settings, locked: Locked) -> Result<Reached> {
     let secret = deployment_secret(settings, &locked)?;
     let all = descriptors().into_iter().map(|module| module.name);
     let here: Vec<_> = all.filter(|name| settings.modules.url(name).is_none()).collect();
-    let opening =
-        Opening { settings, secret: &secret, here, health: &Health::new(), locked: &locked };
+    let opening = Opening {
+        settings,
+        secret: &secret,
+        here,
+        health: &Health::new(),
+        locked: &locked,
+        serving: None,
+    };
     let shop = Arc::new(Shop::open(opening).await?);
     let mut operations: Vec<Arc<dyn Operations>> =
         vec![Arc::new(LocalOperations(Arc::clone(&shop)))];
@@ -101,12 +110,13 @@ async fn open(settings: &Settings, locked: Locked) -> Result<Reached> {
         modules: shop.modules.clone(),
         operations: Arc::new(Everywhere(operations)),
         server: None,
+        placement: Arc::clone(&shop.placement),
         opened: Some((shop, locked)),
     })
 }
 
-fn ask(settings: &Settings, server: Server) -> Result<Reached> {
-    let secret = given_secret(settings)?;
+async fn ask(settings: &Settings, server: Server) -> Result<Reached> {
+    let secret = server_secret(settings)?;
     let client = Client::new(tokio::runtime::Handle::current());
     let keyring = Keyring::derive(&secret.rpc(), &[]);
     let remote = |module: &str| -> Result<Remote> {
@@ -123,11 +133,17 @@ fn ask(settings: &Settings, server: Server) -> Result<Reached> {
         ordering: contract::remote(remote("ordering")?),
         payments: contract::remote(remote("payments")?),
     };
-    let operations = elsewhere(settings, &secret, Some(&server))?;
+    let mut operations = elsewhere(settings, &secret, Some(&server))?;
+    let placement: Arc<dyn Placement> = contract::remote(remote("placement")?);
+    // Modules that were carved out: what they have heard is known where they are. Without placement none was.
+    let control = secret.derive("control");
+    let carved = others(placement.as_ref(), &settings.deployment.name, &control);
+    operations.extend(carved.await.unwrap_or_default());
     Ok(Reached {
         modules,
         operations: Arc::new(Everywhere(operations)),
         server: Some(server),
+        placement,
         opened: None,
     })
 }

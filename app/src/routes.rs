@@ -5,11 +5,12 @@ use std::sync::Arc;
 use anyhow::Result;
 use contract::{Client, Keyring, Remote};
 use http_api::{About, Table};
+use placement_api::Placement;
 
 use crate::modules::Modules;
 
 /// The routes over these bindings. Every process mounts those of every module, wherever the module runs.
-pub fn table(modules: &Modules) -> Table {
+pub fn table(modules: &Modules, placement: &Arc<dyn Placement>) -> Table {
     let about = About {
         title: "Banyan".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -20,18 +21,21 @@ pub fn table(modules: &Modules) -> Table {
         inventory_impl::routes(Arc::clone(&modules.inventory)),
         ordering_impl::routes(Arc::clone(&modules.ordering)),
         payments_impl::routes(Arc::clone(&modules.payments)),
+        placement_impl::routes(Arc::clone(placement)),
     ];
     Table::new(&about, routes)
 }
 
-/// Bindings that lead nowhere: a table of routes can be listed without a shop.
-pub fn nowhere() -> Result<Modules> {
+/// The routes over bindings that lead nowhere: they can be listed without a shop.
+pub fn nowhere() -> Result<Table> {
     let client = Client::new(tokio::runtime::Handle::current());
     let remote = Remote::new(client, "http://127.0.0.1:9", Keyring::new("nobody", ""))?;
-    Ok(Modules {
+    let placement = contract::remote(remote.clone());
+    let modules = Modules {
         catalog: contract::remote(remote.clone()),
         inventory: contract::remote(remote.clone()),
         ordering: contract::remote(remote.clone()),
         payments: contract::remote(remote),
-    })
+    };
+    Ok(table(&modules, &placement))
 }

@@ -11,11 +11,12 @@ use crate::{
     data_dir::{Locked, Made, Server},
     front::{self, Front},
     operations::{LocalOperations, Operations},
+    placing::{self, Announcing, Books, Children, Oneself},
     routes,
     secrets::{self, DeploymentSecret},
     settings::Settings,
-    shop::{Opening, Shop},
-    web::{self, Inside, Listening, Outside},
+    shop::{Opening, Serving, Shop},
+    web::{self, Inside, Listening, Outside, Place},
 };
 
 /// What is told when the server is ready.
@@ -31,10 +32,19 @@ pub struct Ready {
     pub fresh_token: Option<String>,
 }
 
+/// Who ends this process besides its operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// Nobody.
+    None,
+    /// The process that has started it, by closing the pipe that is its standard input.
+    AtStandardInput,
+}
+
 /// Serves these modules until told to stop. `ready` is told when requests are welcome.
 pub async fn serve(
     settings: &Settings,
-    here: Vec<&'static str>,
+    (here, parent): (Vec<&'static str>, Parent),
     log: Option<LogHandle>,
     ready: impl FnOnce(&Ready),
 ) -> Result<()> {
@@ -49,11 +59,26 @@ pub async fn serve(
     };
     let internal = web::bind(settings.internal.listen, "internal.listen")?;
 
-    let opening =
-        Opening { settings, secret: &secret, here: here.clone(), health: &health, locked: &data };
+    let oneself = Oneself::new(settings, internal.local_addr()?, public.port()?)?;
+    let (in_front, books) = (placing::Front::default(), Books::new(secret.derive("control")));
+    let serving = Serving {
+        oneself: Arc::clone(&oneself),
+        token: token.as_str().to_owned(),
+        front: in_front.clone(),
+        books: Arc::clone(&books),
+    };
+    let opening = Opening {
+        settings,
+        secret: &secret,
+        here: here.clone(),
+        health: &health,
+        locked: &data,
+        serving: Some(serving),
+    };
     let shop = Arc::new(Shop::open(opening).await?);
+    books.open(&shop);
     let operations: Arc<dyn Operations> = Arc::new(LocalOperations(Arc::clone(&shop)));
-    let table = routes::table(&shop.modules);
+    let table = routes::table(&shop.modules, &shop.placement);
     let (rows, counted) = (table.rows(), metrics.clone());
     let outside = Outside {
         table,
@@ -64,6 +89,7 @@ pub async fn serve(
     let inside = Inside {
         registry: Arc::clone(&shop.registry),
         feeds: Arc::clone(&shop.feeds),
+        place: Place { shop: Arc::clone(&shop), oneself: Arc::clone(&oneself) },
         metrics,
         health: health.clone(),
         operations,
@@ -79,6 +105,7 @@ pub async fn serve(
         .context("the proxy in front (proxy.enabled)")?;
     if let Some(front) = &front {
         public.url.clone_from(&front.url);
+        in_front.stands(Arc::clone(&front.steering), Arc::clone(&front.engine));
     }
     data.announce(&Server {
         pid: std::process::id(),
@@ -94,21 +121,51 @@ pub async fn serve(
         steered: front.as_ref().map(|front| front.admin.clone()),
         fresh_token: (made == Made::JustNow).then(|| token.as_str().to_owned()),
     });
-    run(settings, &health, front, public, internal).await?;
+    // Without placement, here or elsewhere, the settings say where everything is.
+    let placed = here.contains(&"placement") || settings.modules.url("placement").is_some();
+    let announcing = placed.then(|| Announcing::start(&shop, &oneself));
+    let around = Around { front, children: shop.children.clone(), parent };
+    run(settings, &health, around, (public, internal)).await?;
+    if let Some(announcing) = announcing {
+        announcing.stop().await;
+    }
     shop.stop().await;
     data.withdraw();
     tracing::info!("stopped");
     Ok(())
 }
 
+/// What ends before the listeners, or ends them.
+struct Around {
+    front: Option<Front>,
+    children: Option<Arc<Children>>,
+    parent: Parent,
+}
+
+/// Comes back when the process that has started this one has ended, or wants it to end.
+async fn ended(parent: Parent) {
+    match parent {
+        Parent::None => std::future::pending().await,
+        Parent::AtStandardInput => {
+            // Nothing is ever written into the pipe. A thread of its own, for nothing ends a read of standard input.
+            let (tell, told) = tokio::sync::oneshot::channel();
+            std::thread::spawn(move || {
+                drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+                drop(tell);
+            });
+            drop(told.await as Result<(), _>);
+        }
+    }
+}
+
 /// Runs both listeners until a signal comes, then lets requests in flight end.
 async fn run(
     settings: &Settings,
     health: &Health,
-    front: Option<Front>,
-    public: Listening,
-    internal: Listening,
+    around: Around,
+    (public, internal): (Listening, Listening),
 ) -> Result<()> {
+    let Around { front, children, parent } = around;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut listeners = std::pin::pin!(async { tokio::try_join!(public.server, internal.server) });
@@ -119,6 +176,7 @@ async fn run(
         }
         _ = terminate.recv() => Instant::now(),
         _ = interrupt.recv() => Instant::now(),
+        () = ended(parent) => Instant::now(),
     };
     tracing::info!("stopping: no longer ready");
     health.drain();
@@ -127,6 +185,10 @@ async fn run(
         // From the outside inwards: what is in flight there may still call and be called.
         if let Some(front) = front {
             front.stop().await;
+        }
+        // They ask this process as long as they have requests in flight.
+        if let Some(children) = children {
+            children.stop().await;
         }
         public.handle.stop(true).await;
         internal.handle.stop(true).await;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use settings::{Duration, Loaded, Secret, Sources};
 
 use crate::{
-    cli::{PlaceArgs, ServerArgs},
+    cli::{MemberArgs, PlaceArgs, ServerArgs},
     data_dir::DataDir,
 };
 
@@ -60,6 +60,11 @@ pub struct Settings {
     pub ordering: ordering_impl::Config,
     /// The module payments.
     pub payments: payments_impl::Config,
+    /// The module placement.
+    pub placement: placement_impl::Config,
+    /// The file that was read, for processes that this one starts.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// The public listener.
@@ -117,7 +122,8 @@ pub struct Internal {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
-    /// A PostgreSQL URL without user (each module has its own role); SQLite files in the data directory where absent.
+    /// A PostgreSQL URL without user (each module has its own role); SQLite files in the data directory where absent or
+    /// empty.
     pub url: Option<Secret<String>>,
     /// Connections per module and process, on PostgreSQL.
     pub connections: usize,
@@ -198,6 +204,8 @@ impl Default for Settings {
             inventory: inventory_impl::Config::default(),
             ordering: ordering_impl::Config::default(),
             payments: payments_impl::Config::default(),
+            placement: placement_impl::Config::default(),
+            file: None,
         }
     }
 }
@@ -275,6 +283,11 @@ impl Settings {
 
     /// Loads the settings for a server.
     pub fn of_server(server: &ServerArgs) -> Result<Loaded<Self>> {
+        Self::of_member(server, &MemberArgs::default())
+    }
+
+    /// Loads the settings for a server that is part of a certain deployment.
+    pub fn of_member(server: &ServerArgs, member: &MemberArgs) -> Result<Loaded<Self>> {
         let mut sources = Sources::new("BANYAN")
             .process_environment()
             // Options of the command line that may also come from the environment, and what tests need.
@@ -291,7 +304,14 @@ impl Settings {
         if let Some(listen) = server.listen {
             sources = sources.flag("--listen", "http.listen", listen.to_string());
         }
-        let loaded = sources.load::<Self>()?;
+        if let Some(deployment) = &member.deployment {
+            sources = sources.flag("--deployment", "deployment.name", deployment.clone());
+        }
+        if member.standby {
+            sources = sources.flag("--standby", "deployment.standby", "true".to_owned());
+        }
+        let mut loaded = sources.load::<Self>()?;
+        loaded.config.file = server.place.config.as_ref().map(std::path::absolute).transpose()?;
         loaded.config.check()?;
         Ok(loaded)
     }
@@ -326,6 +346,17 @@ impl Settings {
     /// The data directory.
     pub fn data_dir(&self) -> DataDir {
         DataDir::at(&self.data)
+    }
+
+    /// The PostgreSQL server of the modules' data, if it is on one.
+    pub fn database_url(&self) -> Option<&str> {
+        let url = self.database.url.as_ref()?.expose().as_str();
+        (!url.is_empty()).then_some(url)
+    }
+
+    /// Everything that is set, without secrets: what a carve's certificate shows the hash of.
+    pub fn shown(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// The limits of each module's store.

@@ -4,6 +4,7 @@ mod health;
 mod internal;
 mod ops;
 mod public;
+mod seats;
 mod tls;
 
 use std::{net::TcpListener, path::PathBuf};
@@ -13,6 +14,7 @@ use anyhow::{Context, Result};
 
 pub use internal::{Inside, internal};
 pub use public::{Outside, Public, public};
+pub use seats::Place;
 
 /// A listener that serves, and the way to end it.
 pub struct Listening {

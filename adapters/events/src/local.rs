@@ -33,6 +33,14 @@ impl LocalFeed {
     }
 }
 
+impl LocalFeed {
+    /// Does the fence row name another owner than this process takes itself for?
+    async fn has_left(&self) -> Result<bool, NotExecuted> {
+        let row = self.store.standing(&call(&self.store)).await.map_err(silent)?;
+        Ok(row.epoch != self.store.epoch())
+    }
+}
+
 #[async_trait]
 impl Feed for LocalFeed {
     fn source(&self) -> &str {
@@ -56,6 +64,11 @@ impl Feed for LocalFeed {
             news.mark_unchanged();
             let page =
                 self.store.feed(&call(&self.store), ask.after, limit).await.map_err(silent)?;
+            if (limit == 0 || page.head < ask.after) && self.has_left().await? {
+                // What another deployment has told since is not here, and a reader that has read it is no gap.
+                let detail = format!("{} is at another deployment now", self.store.module());
+                return Err(NotExecuted::new(Reason::Moved, detail));
+            }
             let now = Instant::now();
             // A head behind the cursor is a gap, not a reason to wait.
             if !page.events.is_empty() || page.head < ask.after || now >= until {

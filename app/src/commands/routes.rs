@@ -6,7 +6,7 @@ use super::tables::{json, say, table};
 use crate::{
     cli::{RoutesArgs, RoutesFormat},
     front::toml,
-    routes::{nowhere, table as route_table},
+    routes::nowhere,
     settings::Settings,
 };
 
@@ -15,7 +15,7 @@ const PROXY_LISTEN: &str = "127.0.0.1:8000";
 
 /// Lists every public route.
 pub fn show(args: &RoutesArgs) -> Result<()> {
-    let mut rows = route_table(&nowhere()?).rows();
+    let mut rows = nowhere()?.rows();
     rows.retain(|row| args.module.as_deref().is_none_or(|module| row.module == module));
     match args.format {
         RoutesFormat::Json => json(&rows),

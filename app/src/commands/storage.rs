@@ -41,7 +41,7 @@ pub fn migrate(args: &MigrateArgs) -> Result<()> {
         ))?;
     }
     ensure!(found, "there is no module `{}`", args.module.as_deref().unwrap_or_default());
-    if args.admin_url.is_some() && settings.database.url.is_none() {
+    if args.admin_url.is_some() && settings.database_url().is_none() {
         say("now set database.url to this server and database, so that `banyan up` uses it")?;
     }
     Ok(())

@@ -6,25 +6,25 @@ use anyhow::{Result, ensure};
 
 use super::tables::say;
 use crate::{
-    cli::{ServeArgs, ServerArgs},
-    server::{self, Ready},
+    cli::{MemberArgs, ServeArgs, ServerArgs},
+    server::{self, Parent, Ready},
     settings::Settings,
     shop::descriptors,
 };
 
 /// Everything in one process.
 pub async fn up(args: &ServerArgs) -> Result<()> {
-    start(args, &[]).await
+    start(args, &MemberArgs::default(), &[]).await
 }
 
 /// Some modules here, the others elsewhere.
 pub async fn serve(args: &ServeArgs) -> Result<()> {
-    start(&args.server, &args.modules).await
+    start(&args.server, &args.member, &args.modules).await
 }
 
-async fn start(args: &ServerArgs, wanted: &[String]) -> Result<()> {
+async fn start(args: &ServerArgs, member: &MemberArgs, wanted: &[String]) -> Result<()> {
     let began = Instant::now();
-    let settings = Settings::of_server(args)?.config;
+    let settings = Settings::of_member(args, member)?.config;
     let all = descriptors().map(|module| module.name);
     for name in wanted {
         ensure!(
@@ -38,13 +38,14 @@ async fn start(args: &ServerArgs, wanted: &[String]) -> Result<()> {
     let log = settings.log.start()?;
     let shown = here.join(", ");
     let greet = |ready: &Ready| drop(greet(&settings, &shown, ready, began));
-    server::serve(&settings, here, Some(log), greet).await
+    let parent = if member.child { Parent::AtStandardInput } else { Parent::None };
+    server::serve(&settings, (here, parent), Some(log), greet).await
 }
 
 /// Where to look, for whoever has started it. That nobody reads it is no reason not to serve.
 fn greet(settings: &Settings, modules: &str, ready: &Ready, began: Instant) -> Result<()> {
     let Ready { public, internal, steered, fresh_token } = ready;
-    let database = if settings.database.url.is_some() { "PostgreSQL" } else { "SQLite" };
+    let database = if settings.database_url().is_some() { "PostgreSQL" } else { "SQLite" };
     say(format!("banyan serves {modules} on {public}"))?;
     say(format!("  API and its page   {public}/docs  ({public}/openapi.json)"))?;
     say(format!("  internal port      {internal}  (/metrics, /health/ready)"))?;

@@ -70,11 +70,11 @@ mod tests {
     use strangler_proxy::config::{Source, load_text};
 
     use super::toml;
-    use crate::routes::{nowhere, table};
+    use crate::routes::nowhere;
 
     #[tokio::test]
     async fn the_modules_routes_are_a_right_configuration() {
-        let rows = table(&nowhere().unwrap()).rows();
+        let rows = nowhere().unwrap().rows();
         let text = toml(&rows, "127.0.0.1:8080", "unix:/tmp/shop.sock", "127.0.0.1:8082");
         let loaded = load_text(&Source::default(), text.clone(), None).unwrap();
         let groups: std::collections::BTreeSet<_> = rows.iter().map(|row| row.module).collect();

@@ -1,13 +1,37 @@
 //! An operator's wishes over all processes of a deployment.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Result, anyhow, bail};
 use async_trait::async_trait;
+use contract::{Call, Caller, Deadline};
+use placement_api::Placement;
 
 use super::{
-    CallCount, DeadLetter, LetterKey, LetterOrder, Operations, Resumption, SubscriptionState,
+    CallCount, DeadLetter, LetterKey, LetterOrder, Operations, RemoteOperations, Resumption,
+    SubscriptionState,
 };
+use crate::http_client::HttpClient;
+
+/// How long placement may take to say who is there.
+const WHO_TIME: Duration = Duration::from_secs(5);
+
+/// The operations of a process of every other deployment than `ours` that told placement of itself of late.
+pub async fn others(
+    placement: &dyn Placement,
+    ours: &str,
+    control: &str,
+) -> Result<Vec<Arc<dyn Operations>>> {
+    let call = Call::new(Caller::module("placement"), Deadline::within(WHO_TIME));
+    let processes = placement.processes(&call, ()).await.map_err(|fault| anyhow!("{fault}"))?;
+    let mut found = BTreeMap::new();
+    for process in processes.into_iter().filter(|process| process.deployment.as_str() != ours) {
+        let client = HttpClient::new(process.url.as_str(), control, 2)?;
+        found.entry(process.deployment).or_insert(client);
+    }
+    let remote = |client| Arc::new(RemoteOperations(client)) as Arc<dyn Operations>;
+    Ok(found.into_values().map(remote).collect())
+}
 
 /// The operations of every process: lists are put together, a wish about one
 /// thing goes to the process that has it.

@@ -37,7 +37,7 @@ fn answered<T, R: fmt::Display>(answer: Answer<T, R>) -> Result<T> {
 
 impl LocalOperations {
     fn module(&self, name: &str) -> Result<&Running> {
-        self.0.own().iter().find(|running| running.name == name).with_context(|| {
+        self.0.owned().find(|running| running.name == name).with_context(|| {
             format!("{name} does not run in this process: ask the one that has it")
         })
     }
@@ -47,7 +47,7 @@ impl LocalOperations {
 impl Operations for LocalOperations {
     async fn subscriptions(&self) -> Result<Vec<SubscriptionState>> {
         let mut all = Vec::new();
-        for running in self.0.own() {
+        for running in self.0.owned() {
             for subscription in running.subscriptions() {
                 let status = subscription.status(&call()).await?;
                 all.push(SubscriptionState {
@@ -85,7 +85,7 @@ impl Operations for LocalOperations {
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
         let mut all = Vec::new();
-        for running in self.0.own() {
+        for running in self.0.owned() {
             let mut after = None;
             loop {
                 let page = PageRequest { after: after.take(), limit: Some(PAGE_LIMIT_MAX) };
@@ -126,7 +126,7 @@ impl Operations for LocalOperations {
 
     async fn back_up(&self, directory: &Path, module: Option<&str>) -> Result<Vec<String>> {
         let mut chosen = Vec::new();
-        for running in self.0.own() {
+        for running in self.0.owned() {
             if module.is_none_or(|name| name == running.name) {
                 chosen.push(running);
             }

@@ -83,9 +83,9 @@ async fn probe(store: Store, check: Check) {
 
 /// Where a module's data is.
 pub fn location(settings: &Settings, secret: &DeploymentSecret, module: &str) -> Result<Location> {
-    match &settings.database.url {
+    match settings.database_url() {
         None => Ok(Location::Sqlite { path: settings.data_dir().file(&format!("{module}.db")) }),
-        Some(url) => Ok(store::module_location(url.expose(), module, &password(secret, module))?),
+        Some(url) => Ok(store::module_location(url, module, &password(secret, module))?),
     }
 }
 
@@ -133,7 +133,7 @@ fn explain(location: &Location, error: anyhow::Error) -> anyhow::Error {
 
 /// Opens the data of the modules that run here, side by side, in a data directory that is locked for this process.
 pub async fn open_stores(opening: &Opening<'_>) -> Result<BTreeMap<&'static str, Own>> {
-    let Opening { settings, secret, here, health, locked } = opening;
+    let Opening { settings, secret, here, health, locked, .. } = opening;
     let held = Held::of(locked)?;
     let mut opening = Vec::new();
     for module in descriptors().into_iter().filter(|module| here.contains(&module.name)) {
@@ -162,7 +162,7 @@ pub async fn open_stores(opening: &Opening<'_>) -> Result<BTreeMap<&'static str,
         let standing = standing.with_context(|| format!("cannot read the fence of {name}"))?;
         stores.insert(name, Own::new((store, standing), retention.clone(), check));
     }
-    if settings.database.url.is_none() {
+    if settings.database_url().is_none() {
         held.remember(stores.keys().copied(), locked)?;
     }
     Ok(stores)

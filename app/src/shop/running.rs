@@ -77,6 +77,27 @@ impl Background for ordering_impl::Running {
 }
 
 #[async_trait]
+impl Background for placement_impl::Running {
+    fn subscriptions(&self) -> Vec<&Subscription> {
+        Vec::new()
+    }
+    async fn stop(&self) {
+        Self::stop(self).await;
+    }
+}
+
+/// A module whose data is open and that does nothing by itself.
+pub struct Idle;
+
+#[async_trait]
+impl Background for Idle {
+    fn subscriptions(&self) -> Vec<&Subscription> {
+        Vec::new()
+    }
+    async fn stop(&self) {}
+}
+
+#[async_trait]
 impl Background for payments_impl::Running {
     fn subscriptions(&self) -> Vec<&Subscription> {
         self.subscriptions.iter().map(AsRef::as_ref).collect()

@@ -11,7 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use contract::{
-    Call, Caller, Contract, Deadline, GateLimits, Ownership, Place, Rehearsal, Switch, Target,
+    Call, Caller, Contract, Deadline, Descriptor, GateLimits, Handshake, Ownership, Place,
+    Rehearsal, Switch, Target,
 };
 use events::{Feed, FeedSwitch, LocalFeed};
 use placement_api::{Housed, InFlight, Name, Placed, SeatError, SeatState, Waits};
@@ -31,6 +32,9 @@ const LOOK_TIME: Duration = Duration::from_secs(2);
 pub trait Seated: Send + Sync + 'static {
     /// The module.
     fn module(&self) -> &'static str;
+
+    /// The hashes of the module's contract, as this program has it.
+    fn contract(&self) -> Handshake;
 
     /// How it is.
     fn state(&self) -> SeatState;
@@ -228,6 +232,10 @@ fn rehearsed<C: Contract + ?Sized>(service: &Arc<C>, wire: Option<&Rehearsal>) -
 impl<C: Contract + ?Sized> Seated for Seat<C> {
     fn module(&self) -> &'static str {
         C::MODULE
+    }
+
+    fn contract(&self) -> Handshake {
+        Descriptor::of::<C>().handshake()
     }
 
     fn state(&self) -> SeatState {

@@ -2,19 +2,27 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use anyhow::Result;
 use catalog_api::Catalog;
-use contract::Contract;
+use contract::{CallGraph, Contract};
 use inventory_api::Inventory;
 use ordering_api::Ordering;
 use payments_api::Payments;
+use placement_api::Placement;
 
 use super::{
+    Serving,
     data::Own,
-    running::Running,
+    descriptors,
+    running::{Idle, Running},
     seat::{Seat, Seated},
     wires::{Seats, Wires},
 };
-use crate::settings::Settings;
+use crate::{
+    placing::{Children, Hosting, Nursery, Reaching, Survey},
+    secrets::DeploymentSecret,
+    settings::Settings,
+};
 
 /// A shop that is being started.
 pub struct Starting<'a> {
@@ -111,6 +119,56 @@ impl<'a> Starting<'a> {
         let seat = self.wires.here(&own, Arc::clone(&running.contract));
         self.started.push(Running::new("ordering", own, running));
         self.seated(seat)
+    }
+
+    /// Placement moves the others. Without anybody to serve it only has its data open: it steers nothing.
+    pub async fn placement(
+        &mut self,
+        serving: Option<Serving>,
+        (secret, graph): (&DeploymentSecret, &CallGraph),
+    ) -> Result<(Arc<Seat<dyn Placement>>, Option<Arc<Children>>)> {
+        let Some(own) = self.stores.remove("placement") else {
+            let seat = self.wires.elsewhere();
+            return Ok((self.seated(seat), None));
+        };
+        let Some(serving) = serving else {
+            self.started.push(Running::new("placement", own, Idle));
+            let seat = self.wires.elsewhere();
+            return Ok((self.seated(seat), None));
+        };
+        let Serving { oneself, token, front, books } = serving;
+        let nursery = Nursery::new(self.settings, &oneself, secret.to_text(), token)?;
+        let children = Arc::new(Children::start(nursery)?);
+        let places = self.started.iter().map(|own| (own.name, own.store().location().clone()));
+        let hosting = Hosting::new(
+            Arc::clone(&oneself),
+            Arc::clone(&children),
+            secret.clone(),
+            (places.collect(), &self.seats),
+        );
+        let others = Arc::new(self.seats.clone());
+        let reaching = Reaching::new(Arc::clone(&oneself), others, secret.derive("control"));
+        let setup = placement_impl::Setup {
+            store: own.store.clone(),
+            config: self.settings.placement.clone(),
+            ownership: own.ownership(),
+            ports: placement_impl::Ports {
+                traffic: Arc::new(front),
+                seats: Arc::new(reaching),
+                hosts: Arc::new(hosting),
+                auditor: books,
+                surveyor: Arc::new(Survey::new(graph.clone(), oneself)),
+            },
+            modules: descriptors()
+                .into_iter()
+                .filter(|module| module.name != "placement")
+                .collect(),
+            configuration: self.settings.shown(),
+        };
+        let running = placement_impl::start(setup).await;
+        let seat = self.wires.here(&own, Arc::clone(&running.contract));
+        self.started.push(Running::new("placement", own, running));
+        Ok((self.seated(seat), Some(children)))
     }
 
     /// What runs here, and the seats of all.

@@ -15,7 +15,7 @@ use contract::rpc;
 use events::FeedServer;
 use telemetry::{Health, LogHandle, Metrics};
 
-use super::{Listening, health, ops};
+use super::{Listening, Place, health, ops, seats};
 use crate::operations::Operations;
 
 /// Threads of the internal listener: what they do is handed on at once.
@@ -27,6 +27,8 @@ pub struct Inside {
     pub registry: Arc<rpc::Registry>,
     /// Shows feeds.
     pub feeds: Arc<FeedServer>,
+    /// Where the modules are, as this process knows it.
+    pub place: Place,
     /// The process's series.
     pub metrics: Metrics,
     /// How the process stands.
@@ -41,11 +43,12 @@ pub struct Inside {
 
 /// Serves processes and operators on a listener that is bound already.
 pub fn internal(listener: TcpListener, inside: Inside) -> Result<Listening> {
-    let Inside { registry, feeds, metrics, health, operations, log, control } = inside;
+    let Inside { registry, feeds, place, metrics, health, operations, log, control } = inside;
     let (registry, feeds) = (Data::from(registry), Data::from(feeds));
     let (metrics, health, log) = (Data::new(metrics), Data::new(health), Data::new(log));
     let operations: Data<dyn Operations> = Data::from(operations);
     let control = Data::new(ops::Control::new(&control));
+    let place = Data::new(place);
     let address = listener.local_addr()?;
     let server = HttpServer::new(move || {
         App::new()
@@ -56,10 +59,12 @@ pub fn internal(listener: TcpListener, inside: Inside) -> Result<Listening> {
             .app_data(log.clone())
             .app_data(operations.clone())
             .app_data(control.clone())
+            .app_data(place.clone())
             .app_data(PayloadConfig::new(rpc::REQUEST_BYTES_MAX))
             .configure(health::configure)
             .configure(between_processes)
             .configure(ops::configure)
+            .configure(seats::configure)
             .route("/metrics", get().to(metrics_text))
     })
     .workers(WORKERS)

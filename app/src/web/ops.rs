@@ -28,7 +28,7 @@ impl Control {
     }
 }
 
-type Answered = Result<HttpResponse, Problem>;
+pub(super) type Answered = Result<HttpResponse, Problem>;
 
 /// Mounts it.
 pub fn configure(config: &mut ServiceConfig) {
@@ -47,7 +47,7 @@ pub fn configure(config: &mut ServiceConfig) {
 
 /// That the control token was shown. Every handler's first parameter: the parameters are made in their order, so nothing
 /// of a request is read before.
-struct Admitted;
+pub(super) struct Admitted;
 
 impl FromRequest for Admitted {
     type Error = Problem;
@@ -65,7 +65,7 @@ impl FromRequest for Admitted {
     }
 }
 
-fn answered<T: Serialize>(outcome: anyhow::Result<T>) -> Answered {
+pub(super) fn answered<T: Serialize>(outcome: anyhow::Result<T>) -> Answered {
     match outcome {
         Ok(answer) => Ok(HttpResponse::Ok().json(answer)),
         Err(error) => Err(Problem::of(&FAILED).detail(format!("{error:#}"))),

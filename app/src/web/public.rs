@@ -33,6 +33,16 @@ pub enum Public {
     Socket(PathBuf),
 }
 
+impl Public {
+    /// The address of a port.
+    pub fn port(&self) -> std::io::Result<Option<std::net::SocketAddr>> {
+        match self {
+            Self::Port(listener) => listener.local_addr().map(Some),
+            Self::Socket(_) => Ok(None),
+        }
+    }
+}
+
 struct Counted(HttpMetrics);
 
 impl Observer for Counted {

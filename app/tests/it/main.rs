@@ -12,6 +12,7 @@
 mod away;
 mod bad_input;
 mod carved;
+mod carves;
 mod commands;
 mod faults;
 mod feeds;

@@ -1,0 +1,170 @@
+//! What operators say about where modules are: carve, merge, look, rehearse, mend.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Format, PlaceArgs, ReportArgs};
+
+/// `carve`.
+#[derive(Debug, Args)]
+pub struct CarveArgs {
+    /// The module
+    pub module: placement_api::Name,
+    /// Where it goes.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How it goes.
+    #[command(flatten)]
+    pub course: CourseArgs,
+    /// Say what it would meet, and change nothing; exits 1 when something stands in the way
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What is wanted of a carve that is under way.
+    #[command(flatten)]
+    pub wish: WishArgs,
+}
+
+/// Where a module goes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TargetArgs {
+    /// The internal URL of a process that runs already, started with `banyan serve --modules MODULE --deployment NAME
+    /// --standby`; without it a child of the running server is started
+    #[arg(long, value_name = "URL")]
+    pub to: Option<placement_api::Address>,
+    /// The name of the deployment that will own the module [default: the module's name]
+    #[arg(long, value_name = "NAME")]
+    pub deployment: Option<placement_api::Name>,
+    /// A PostgreSQL URL without user, where the data goes; a SQLite file in the data directory without it
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// A PostgreSQL URL of a role that may make roles and schemas: makes the module's own first. It is not kept
+    #[arg(long, value_name = "URL", requires = "database")]
+    pub admin_url: Option<String>,
+}
+
+/// How a move goes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CourseArgs {
+    /// How long both sides are kept equal after the switch, before it completes by itself; until `--complete` without it
+    #[arg(long, value_name = "TIME")]
+    pub observe: Option<settings::Duration>,
+    /// The most rows to copy in a second
+    #[arg(long, value_name = "ROWS")]
+    pub rate: Option<u32>,
+    /// Why, for the certificate
+    #[arg(long, value_name = "TEXT", default_value = "an operator's wish")]
+    pub reason: String,
+    /// Come back once it has begun, instead of watching it
+    #[arg(long)]
+    pub detach: bool,
+    /// Write the certificate (JSON) to a file
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// What is wanted of a carve that is under way.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line, at most one is given"
+)]
+pub struct WishArgs {
+    /// Go no further than it is; what was copied is kept fresh
+    #[arg(long)]
+    pub pause: bool,
+    /// Go on
+    #[arg(long)]
+    pub resume: bool,
+    /// After the switch: bring the module back, losing nothing
+    #[arg(long)]
+    pub reverse: bool,
+    /// After the switch: give up the way back, and clean up
+    #[arg(long)]
+    pub complete: bool,
+    /// Before the switch: give it up, and clean up
+    #[arg(long)]
+    pub cancel: bool,
+}
+
+/// `merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The module
+    pub module: placement_api::Name,
+    /// How it goes.
+    #[command(flatten)]
+    pub course: CourseArgs,
+}
+
+/// `placement`.
+#[derive(Debug, Args)]
+pub struct PlacementArgs {
+    /// What to show.
+    #[command(flatten)]
+    pub report: ReportArgs,
+    /// Show it anew every second, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// `rehearse`.
+#[derive(Debug, Args)]
+pub struct RehearseArgs {
+    /// The module
+    pub module: placement_api::Name,
+    /// So many of 100 calls go as if the module were elsewhere; 0% ends the rehearsal
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub calls: u8,
+    /// How long a request is on its way
+    #[arg(long, value_name = "TIME", default_value = "0ms")]
+    pub latency: settings::Duration,
+    /// So many of 100 requests, and of answers, get lost; they are asked again by their key
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = percent)]
+    pub loss: u8,
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Where.
+    #[command(flatten)]
+    pub report: ReportArgs,
+    /// Mend what can be mended without a decision; asking twice changes nothing more
+    #[arg(long)]
+    pub repair: bool,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+fn percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    number.filter(|percent| *percent <= 100).ok_or_else(|| "it is 0% to 100%, whole".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn percentages_are_whole_and_at_most_100() {
+        assert_eq!((percent("5%"), percent("100")), (Ok(5), Ok(100)));
+        assert!(["101%", "-1%", "0.5%", "%", ""].iter().all(|bad| percent(bad).is_err()));
+    }
+}

@@ -1,0 +1,280 @@
+//! `banyan carve` and `banyan merge`.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use contract::Caller;
+use indicatif::ProgressBar;
+use kernel_api::Id;
+use placement_api::{
+    Begin, Carve, Carves, Certificate, Database, DryRun, Name, Outcome, Placement, Plan, Steer,
+    Step, Wish,
+};
+
+use super::{
+    Verdict,
+    history::bar,
+    placement::print_readiness,
+    tables::{json, say, table},
+};
+use crate::{
+    cli::{CarveArgs, CourseArgs, Format, MergeArgs, TargetArgs, WishArgs},
+    insist::{call, insist},
+    reach::{Reached, reach, server_secret},
+    settings::Settings,
+    shop,
+};
+
+/// How often a carve is looked at while it is watched.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Moves a module out, or says something about a move that is under way.
+pub async fn carve(args: &CarveArgs) -> Result<Verdict> {
+    let reached = running(&args.course).await?;
+    let done = async {
+        let placement = reached.placement.as_ref();
+        if let Some(wish) = wished(&args.wish) {
+            return steer(placement, &args.module, wish, &args.course).await;
+        }
+        let to = args.target.deployment.clone().unwrap_or_else(|| args.module.clone());
+        let database = database(&args.target, &args.course, &args.module)?;
+        if args.dry_run {
+            let wish =
+                DryRun { module: args.module.clone(), to, url: args.target.to.clone(), database };
+            return dry_run(placement, wish, args.course.format).await;
+        }
+        begin(placement, (&args.module, to), (args.target.to.clone(), database), &args.course).await
+    };
+    let done = done.await;
+    reached.leave().await;
+    done
+}
+
+/// Brings a module back.
+pub async fn merge(args: &MergeArgs) -> Result<Verdict> {
+    let reached = running(&args.course).await?;
+    let to = (&args.module, Name::MONOLITH);
+    let done = begin(reached.placement.as_ref(), to, (None, None), &args.course).await;
+    reached.leave().await;
+    done
+}
+
+async fn running(course: &CourseArgs) -> Result<Reached> {
+    let reached = reach(&Settings::of(&course.place)?.config).await?;
+    if reached.server.is_none() {
+        reached.leave().await;
+        bail!("no server runs there: start `banyan up`, a module moves while it is served");
+    }
+    Ok(reached)
+}
+
+fn caller() -> Caller {
+    "operator".parse().expect("a fixed name is a caller")
+}
+
+fn wished(args: &WishArgs) -> Option<Wish> {
+    let WishArgs { pause, resume, reverse, complete, cancel } = args;
+    let wishes = [
+        (pause, Wish::Pause),
+        (resume, Wish::Resume),
+        (reverse, Wish::Reverse),
+        (complete, Wish::Complete),
+        (cancel, Wish::Cancel),
+    ];
+    wishes.into_iter().find_map(|(is_wished, wish)| is_wished.then_some(wish))
+}
+
+/// Where the data shall be; with an administrator's URL the module's role and schema are made first.
+fn database(target: &TargetArgs, course: &CourseArgs, module: &Name) -> Result<Option<Database>> {
+    let Some(url) = &target.database else { return Ok(None) };
+    let database: Database = url.parse().context("--database")?;
+    if matches!(database, Database::File(_)) {
+        bail!(
+            "--database is a PostgreSQL URL; a SQLite file is made in the data directory without it"
+        );
+    }
+    if let Some(admin) = &target.admin_url {
+        let settings = Settings::of(&course.place)?.config;
+        let password = shop::password(&server_secret(&settings)?, module.as_str());
+        store::provision(admin, module.as_str(), &password)
+            .with_context(|| format!("cannot make the role and schema of {module}"))?;
+    }
+    Ok(Some(database))
+}
+
+async fn dry_run(placement: &dyn Placement, wish: DryRun, format: Format) -> Result<Verdict> {
+    let caller = caller();
+    let ask = async || placement.readiness(&call(&caller), wish.clone()).await;
+    let found = insist("the readiness report", ask).await?;
+    match format {
+        Format::Json => json(&found)?,
+        Format::Table => print_readiness(&found)?,
+    }
+    Ok(if found.ready { Verdict::Well } else { Verdict::Broken })
+}
+
+async fn begin(
+    placement: &dyn Placement,
+    (module, to): (&Name, Name),
+    (url, database): (Option<placement_api::Address>, Option<Database>),
+    course: &CourseArgs,
+) -> Result<Verdict> {
+    let id = Id::fresh();
+    let observe_s = course.observe.map(|time| time.get().as_secs());
+    let wish = Begin {
+        carve: id,
+        module: module.clone(),
+        to,
+        url,
+        database,
+        plan: Plan {
+            observe_s: observe_s.map(|s| u32::try_from(s).unwrap_or(u32::MAX)),
+            copy_rows_per_s: course.rate,
+            ..Plan::default()
+        },
+        who: "operator".parse().context("who")?,
+        reason: course.reason.parse().context("--reason")?,
+    };
+    let (caller, key) = (caller(), format!("carve-{id}").parse().context("a key")?);
+    let command = || call(&caller).command(contract::IdempotencyKey::clone(&key));
+    let ask = async || placement.begin(&command(), wish.clone()).await;
+    let begun = insist("the carve", ask).await?;
+    if course.detach {
+        return shown(&begun, course.format);
+    }
+    watched(placement, begun, course).await
+}
+
+/// The carve of a module that is under way.
+async fn under_way(placement: &dyn Placement, module: &Name) -> Result<Carve> {
+    let wish = Carves { module: Some(module.clone()), ..Carves::default() };
+    let caller = caller();
+    let ask = async || placement.carves(&call(&caller), wish.clone()).await;
+    let found = insist("the carves", ask).await?.items.into_iter();
+    let found = found.filter(|carve| carve.outcome.is_none()).next();
+    found.with_context(|| format!("no carve moves {module}"))
+}
+
+async fn steer(
+    placement: &dyn Placement,
+    module: &Name,
+    wish: Wish,
+    course: &CourseArgs,
+) -> Result<Verdict> {
+    let carve = under_way(placement, module).await?;
+    let key = format!("steer-{}", Id::<Carve>::fresh()).parse().context("a key")?;
+    let (caller, wished) = (caller(), Steer { carve: carve.id, wish });
+    let command = || call(&caller).command(contract::IdempotencyKey::clone(&key));
+    let ask = async || placement.steer(&command(), wished.clone()).await;
+    let steered = insist("the wish", ask).await?;
+    let ends = matches!(wish, Wish::Reverse | Wish::Complete | Wish::Cancel);
+    if course.detach || !ends {
+        return shown(&steered, course.format);
+    }
+    watched(placement, steered, course).await
+}
+
+fn shown(carve: &Carve, format: Format) -> Result<Verdict> {
+    match format {
+        Format::Json => json(carve)?,
+        Format::Table => say(format!("{}: {}", carve.step.as_str(), carve.says))?,
+    }
+    Ok(Verdict::Well)
+}
+
+/// Watches a carve to its end, or to where only its operator goes on.
+async fn watched(
+    placement: &dyn Placement,
+    mut carve: Carve,
+    course: &CourseArgs,
+) -> Result<Verdict> {
+    let (caller, progress) = (caller(), bar());
+    let rests = |carve: &Carve| {
+        let asked = carve.wish.is_some() || carve.plan.observe_s.is_some();
+        carve.outcome.is_some() || carve.paused || (carve.step == Step::Observe && !asked)
+    };
+    while !rests(&carve) {
+        draw(&progress, &carve);
+        tokio::time::sleep(LOOK_EVERY).await;
+        let ask = async || placement.carve(&call(&caller), carve.id).await;
+        let next = insist("the carve", ask).await?;
+        carve = next;
+    }
+    progress.finish_and_clear();
+    let ask = async || placement.certificate(&call(&caller), carve.id).await;
+    let certificate = insist("the certificate", ask).await?;
+    if let Some(file) = &course.certificate {
+        let text = serde_json::to_string_pretty(&certificate)?;
+        fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    match course.format {
+        Format::Json => json(&certificate)?,
+        Format::Table => print(&carve, &certificate)?,
+    }
+    Ok(verdict(&carve, &certificate))
+}
+
+/// It went as it was wished, and nothing is wrong with it.
+fn verdict(carve: &Carve, certificate: &Certificate) -> Verdict {
+    let well = match carve.outcome {
+        Some(Outcome::Refused) => false,
+        Some(Outcome::Completed | Outcome::Reversed | Outcome::Cancelled) | None => {
+            certificate.faults.is_empty()
+        }
+    };
+    if well { Verdict::Well } else { Verdict::Broken }
+}
+
+fn draw(progress: &ProgressBar, carve: &Carve) {
+    let step = &carve.progress;
+    progress.set_length(step.rows.max(step.rows_copied));
+    progress.set_position(step.rows_copied);
+    let lag = if step.lag_rows > 0 { format!(", {} behind", step.lag_rows) } else { String::new() };
+    progress.set_message(format!("{}{lag}: {}", carve.step.as_str(), carve.says));
+}
+
+/// A certificate for people.
+fn print(carve: &Carve, certificate: &Certificate) -> Result<()> {
+    let word = match (carve.outcome, carve.step) {
+        (Some(Outcome::Completed), _) => "completed",
+        (Some(Outcome::Reversed), _) => "brought back",
+        (Some(Outcome::Cancelled), _) => "cancelled",
+        (Some(Outcome::Refused), _) => "refused",
+        (None, Step::Observe) => "switched; both sides are kept equal",
+        (None, _) => carve.step.as_str(),
+    };
+    say(format!("{} from {} to {}: {word}", carve.module, carve.from, carve.to))?;
+    if carve.outcome.is_none_or(|outcome| outcome == Outcome::Refused) {
+        say(format!("  {}", carve.says))?;
+    }
+    let mut switches = table(&["switch", "epoch", "pause ms", "held", "p99 ms", "max ms", "lag"]);
+    for switch in &certificate.switches {
+        let ms = |us: u64| format!("{}.{:01}", us / 1000, us % 1000 / 100);
+        switches.add_row([
+            format!("{:?}", switch.leg).to_lowercase(),
+            switch.epoch.to_string(),
+            ms(switch.pause.total_us),
+            switch.held.calls.to_string(),
+            ms(switch.held.p99_us),
+            ms(switch.held.max_us),
+            switch.lag_rows.to_string(),
+        ]);
+    }
+    if !certificate.switches.is_empty() {
+        say(switches)?;
+    }
+    let equal = certificate.compared.iter().filter(|table| table.equal).count();
+    let rows: u64 = certificate.compared.iter().map(|table| table.rows).sum();
+    say(format!(
+        "  {} rows copied, {} followed; {rows} rows compared, {equal} of {} tables equal",
+        certificate.rows_copied,
+        certificate.rows_followed,
+        certificate.compared.len()
+    ))?;
+    certificate.faults.iter().try_for_each(|fault| say(format!("  FAULT {fault}")))?;
+    if carve.outcome.is_none() && carve.step == Step::Observe {
+        let module = &carve.module;
+        say(format!("  now: banyan carve {module} --complete, or --reverse to bring it back"))?;
+    }
+    Ok(())
+}

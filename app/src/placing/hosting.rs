@@ -1,0 +1,197 @@
+//! The processes that modules move to, and where their data is.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use async_trait::async_trait;
+use http::Method;
+use placement_api::{
+    Address, Blocker, Database, Host, HostError, Hosted, Hosts, Module, Name, Sides, Site,
+};
+use store::Location;
+
+use super::{Children, House, Identity, Oneself, children, identity::database};
+use crate::{http_client::HttpClient, secrets::DeploymentSecret, shop};
+
+/// How long a process may take to say who it is.
+const ASK_TIME: Duration = Duration::from_secs(5);
+
+/// This process as a host: with children, or without.
+pub struct Hosting {
+    oneself: Arc<Oneself>,
+    children: Arc<Children>,
+    secret: DeploymentSecret,
+    /// Where this process keeps the data of each of its modules.
+    own: Vec<(&'static str, Location)>,
+    /// The hash of every method, as this process knows them.
+    contracts: std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>>,
+}
+
+impl Hosting {
+    /// A host whose own modules have their data at these places.
+    pub fn new(
+        oneself: Arc<Oneself>,
+        children: Arc<Children>,
+        secret: DeploymentSecret,
+        (own, seats): (Vec<(&'static str, Location)>, &shop::Seats),
+    ) -> Self {
+        let contracts =
+            seats.values().map(|seat| (seat.module().to_owned(), seat.contract().methods));
+        Self { oneself, children, secret, own, contracts: contracts.collect() }
+    }
+
+    fn is_us(&self, deployment: &Name) -> bool {
+        *deployment == self.oneself.deployment
+    }
+
+    async fn location(&self, module: &Module, site: &Site) -> Result<Database, HostError> {
+        if self.is_us(&site.deployment) {
+            let own = self.own.iter().find(|(name, _)| *name == module.as_str());
+            let (_, location) = own.ok_or_else(|| {
+                HostError::NotReady(format!("this process has no data of {module}"))
+            })?;
+            return Ok(database(location));
+        }
+        if let Some(said) = &site.database {
+            return self.said(module, said);
+        }
+        if let Some(url) = &site.url {
+            let house = self.house(module, url).await?;
+            return house.database.parse().map_err(|_odd| {
+                HostError::NotReady(format!("{url} does not say where its data is"))
+            });
+        }
+        let hosted = self.children.hosted(module).map_err(failed)?;
+        match hosted.and_then(|hosted| hosted.database) {
+            Some(url) => self.said(module, &Database::Server(url)),
+            None => {
+                let home = self.children.nursery().home(module);
+                Ok(Database::File(home.join(format!("{module}.db"))))
+            }
+        }
+    }
+
+    /// The module's own place on a server that was named without a user.
+    fn said(&self, module: &Module, said: &Database) -> Result<Database, HostError> {
+        match said {
+            Database::File(path) => Ok(Database::File(path.clone())),
+            Database::Server(url) => {
+                let password = shop::password(&self.secret, module.as_str());
+                let location = store::module_location(url, module.as_str(), &password);
+                let location = location.map_err(|error| {
+                    blocked("no_database", &site_text(said), &error.to_string())
+                })?;
+                Ok(database(&location))
+            }
+        }
+    }
+
+    async fn identity(&self, url: &Address) -> Result<Identity, HostError> {
+        let control = self.secret.derive("control");
+        let asked = async {
+            let client = HttpClient::new(url.as_str(), &control, 1)?;
+            client.json::<Identity>(Method::GET, "/ops/process", None::<&()>).await
+        };
+        match tokio::time::timeout(ASK_TIME, asked).await {
+            Ok(found) => found.map_err(failed),
+            Err(_late) => Err(HostError::NotReady(format!("{url} does not answer"))),
+        }
+    }
+
+    async fn house(&self, module: &Module, url: &Address) -> Result<House, HostError> {
+        let identity = self.identity(url).await?;
+        let mut houses = identity.houses.into_iter();
+        houses.find(|house| house.housed.module == *module).ok_or_else(|| {
+            blocked("no_module", url.as_str(), "that process has not opened the module's data")
+        })
+    }
+
+    /// A process that answers at `url`, if it is the one that is wanted.
+    async fn checked(&self, host: &Host, url: &Address) -> Result<Hosted, HostError> {
+        let identity = self.identity(url).await?;
+        let (module, wanted) = (&host.module, &host.site.deployment);
+        if identity.deployment != *wanted {
+            let detail = format!("it is part of {}, not of {wanted}", identity.deployment);
+            return Err(blocked("other_deployment", url.as_str(), &detail));
+        }
+        if !identity.houses.iter().any(|house| house.housed.module == *module) {
+            let detail = "it has not opened the module's data: start it with --modules";
+            return Err(blocked("no_module", url.as_str(), detail));
+        }
+        let (ours, theirs) =
+            (self.contracts.get(module.as_str()), identity.contracts.get(module.as_str()));
+        if ours != theirs {
+            let detail = "it speaks another version of the module's contract";
+            return Err(blocked("contract_differs", url.as_str(), detail));
+        }
+        Ok(Hosted { url: url.clone(), public_url: identity.public_url })
+    }
+}
+
+#[async_trait]
+impl Hosts for Hosting {
+    async fn locations(&self, sides: &Sides) -> Result<(Database, Database), HostError> {
+        let from = self.location(&sides.module, &sides.from).await?;
+        let to = self.location(&sides.module, &sides.to).await?;
+        if let Database::File(path) = &to
+            && let Some(home) = path.parent()
+        {
+            // Its data comes before its process.
+            std::fs::create_dir_all(home)
+                .with_context(|| home.display().to_string())
+                .map_err(failed)?;
+        }
+        Ok((from, to))
+    }
+
+    async fn ready(&self, host: &Host) -> Result<Hosted, HostError> {
+        let Host { module, site, .. } = host;
+        if self.is_us(&site.deployment) {
+            let (url, public_url) = (self.oneself.url.clone(), self.oneself.public_url.clone());
+            return Ok(Hosted { url, public_url });
+        }
+        if let Some(url) = &site.url {
+            return self.checked(host, url).await;
+        }
+        let database = match &site.database {
+            Some(Database::Server(url)) => Some(url.clone()),
+            Some(Database::File(_)) | None => None,
+        };
+        let wanted = children::Hosted {
+            module: module.clone(),
+            deployment: site.deployment.clone(),
+            database,
+        };
+        self.children.want(wanted).map_err(failed)?;
+        let server = self.children.server(module);
+        let server = server
+            .ok_or_else(|| HostError::NotReady(format!("the process of {module} is starting")))?;
+        let url: Address = server.internal.parse().map_err(|_odd| {
+            HostError::NotReady(format!("the process of {module} has an odd address"))
+        })?;
+        self.checked(host, &url).await
+    }
+
+    async fn stop(&self, host: &Host) -> Result<(), HostError> {
+        if self.is_us(&host.site.deployment) || host.site.url.is_some() {
+            return Ok(());
+        }
+        self.children.unwant(&host.module).await.map_err(failed)
+    }
+}
+
+fn failed(error: anyhow::Error) -> HostError {
+    HostError::NotReady(format!("{error:#}"))
+}
+
+fn blocked(kind: &str, about: &str, detail: &str) -> HostError {
+    HostError::Blocked(Blocker {
+        kind: kind.to_owned(),
+        about: about.to_owned(),
+        detail: detail.to_owned(),
+    })
+}
+
+fn site_text(database: &Database) -> String {
+    database.to_string()
+}

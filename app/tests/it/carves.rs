@@ -1,0 +1,128 @@
+//! Modules that move while the shop trades: what clients see of it, and what is left of it.
+
+use std::time::Duration;
+
+use banyan::{http_client::HttpClient, load::Load};
+use serde_json::{Value, json};
+use store::testing::PrivateDatabase;
+
+use crate::server::{Database, Home, Server, until};
+
+const BUYERS: usize = 6;
+
+async fn load(server: &Server) -> Load {
+    let client = HttpClient::new(&server.public, &server.token, BUYERS).unwrap();
+    Load::start(client, BUYERS, Duration::from_millis(10)).await.unwrap()
+}
+
+async fn buys_on(load: &Load) {
+    let before = load.bought();
+    until("the buyers buy on", async || (load.bought() >= before + 15).then_some(())).await;
+}
+
+/// Runs a command that watches a carve, beside the load; its certificate.
+async fn moved(home: &Home, arguments: &[&str]) -> Value {
+    let mut command = home.command(arguments);
+    command.args(["--observe", "1s", "--format", "json"]);
+    let what = arguments.join(" ");
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{what}: {out}\n{err}");
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{what}: {error}: {out}"))
+}
+
+fn owner(home: &Home, module: &str) -> String {
+    let found = home.json(&["placement", "--format", "json"]);
+    let placed = found["placed"].as_array().unwrap();
+    let placed = placed.iter().find(|placed| placed["module"] == module).unwrap();
+    placed["owner"].as_str().unwrap().to_owned()
+}
+
+fn healthy(home: &Home) {
+    let found = home.json(&["doctor", "--format", "json"]);
+    assert_eq!(found["findings"], json!([]), "{found}");
+}
+
+/// Lets the buyers end: nobody saw an error, and what they were told is what the shop says.
+async fn nothing_was_lost(home: &Home, load: Load) {
+    let (ledger, balance) = load.finish().await.unwrap();
+    assert_eq!((ledger.errors, &ledger.told), (0, &Vec::new()));
+    assert!(balance.is_even(), "{balance:?}");
+    home.verified();
+    healthy(home);
+}
+
+#[tokio::test]
+async fn inventory_moves_out_and_back_while_the_shop_trades() {
+    let home = Home::new(Database::Sqlite).unwrap();
+    let server = home.up();
+    let load = load(&server).await;
+    buys_on(&load).await;
+    let certificate = moved(&home, &["carve", "inventory"]).await;
+    assert_eq!((&certificate["outcome"], &certificate["faults"]), (&json!("completed"), &json!([])));
+    assert_eq!(owner(&home, "inventory"), "inventory");
+    buys_on(&load).await;
+    let certificate = moved(&home, &["merge", "inventory"]).await;
+    assert_eq!((&certificate["outcome"], &certificate["faults"]), (&json!("completed"), &json!([])));
+    assert_eq!(owner(&home, "inventory"), "monolith");
+    buys_on(&load).await;
+    nothing_was_lost(&home, load).await;
+    assert_eq!(server.stop(), Some(0));
+    home.verified();
+}
+
+#[tokio::test]
+async fn inventory_outgrows_its_file_and_moves_to_a_server() {
+    let Some(private) = PrivateDatabase::create() else { return };
+    let home = Home::new(Database::Sqlite).unwrap();
+    let server = home.up();
+    let load = load(&server).await;
+    buys_on(&load).await;
+    let url = private.admin_url();
+    moved(&home, &["carve", "inventory", "--database", &url, "--admin-url", &url]).await;
+    buys_on(&load).await;
+    nothing_was_lost(&home, load).await;
+}
+
+#[tokio::test]
+async fn every_module_moves_out_at_once_and_each_finds_its_place_again() {
+    let home = Home::new(Database::Sqlite).unwrap();
+    let server = home.up();
+    let load = load(&server).await;
+    buys_on(&load).await;
+    let modules = ["inventory", "catalog", "payments", "ordering"];
+    let moves = modules.map(|module| {
+        let home = &home;
+        async move { moved(home, &["carve", module]).await }
+    });
+    futures_util::future::join_all(moves).await;
+    for module in modules {
+        assert_eq!(owner(&home, module), module);
+    }
+    buys_on(&load).await;
+    nothing_was_lost(&home, load).await;
+
+    server.kill();
+    let server = home.up();
+    let operator = server.operator();
+    until("all are back", async || {
+        (operator.get("/v1/stock/LOAD-LAMP").await.status == 200).then_some(())
+    })
+    .await;
+    let load = self::load(&server).await;
+    buys_on(&load).await;
+    let (_, balance) = load.finish().await.unwrap();
+    assert_eq!(balance.lost, 0);
+}
+
+#[tokio::test]
+async fn what_would_stand_in_the_way_is_said_before() {
+    let home = Home::new(Database::Sqlite).unwrap();
+    let _server = home.up();
+    let found = home.json(&["carve", "inventory", "--dry-run", "--format", "json"]);
+    assert_eq!((&found["ready"], &found["blockers"]), (&json!(true), &json!([])));
+    let placement = home.run(&["carve", "placement", "--dry-run"]);
+    assert!(!placement.status.success());
+    healthy(&home);
+}
