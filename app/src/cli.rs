@@ -14,8 +14,8 @@ pub use operators::{
     FeedsCommand, RestoreArgs, ResumeArgs, SagaArgs, SagasArgs, SagasCommand, SagasListArgs,
 };
 pub use placing::{
-    CarveArgs, CourseArgs, DemoArgs, DoctorArgs, MergeArgs, PlacementArgs, RehearseArgs,
-    TargetArgs, WishArgs,
+    BenchCommand, CarveArgs, CourseArgs, DemoArgs, DoctorArgs, FaultsArgs, MergeArgs,
+    PlacementArgs, RehearseArgs, TargetArgs, WishArgs,
 };
 
 /// `banyan …`.
@@ -108,6 +108,9 @@ pub enum Command {
         `--format json` prints what it has shown alone, with the certificate of the move."
     )]
     Demo(DemoArgs),
+    /// Try the program itself
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Compare what rows, placement, seats and routes say; name what disagrees, and mend it
     #[command(after_help = "Exits 1 when something disagrees and was not mended.")]
     Doctor(DoctorArgs),

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::{Format, PlaceArgs, ReportArgs};
+use crate::faults::Fault;
 
 /// `carve`.
 #[derive(Debug, Args)]
@@ -143,6 +144,31 @@ pub struct DoctorArgs {
     /// Mend what can be mended without a decision; asking twice changes nothing more
     #[arg(long)]
     pub repair: bool,
+}
+
+/// `bench`.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Strike carves under load at each of their steps, and see that each ends wholly on one side with nothing lost
+    #[command(
+        after_help = "Each carve has a shop of its own on a temporary directory. Exits 1 when one did not end as it must.\n\
+        For example: banyan bench faults --step hold --step observe --fault kill-server"
+    )]
+    Faults(FaultsArgs),
+}
+
+/// `bench faults`.
+#[derive(Debug, Args)]
+pub struct FaultsArgs {
+    /// Only at this step, such as `hold`; all when absent
+    #[arg(long = "step", value_name = "STEP")]
+    pub steps: Vec<String>,
+    /// Only this fault; all when absent
+    #[arg(long = "fault", value_enum)]
+    pub faults: Vec<Fault>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// `demo`.

@@ -1,0 +1,131 @@
+//! A shop that others try: this program on a temporary directory, with ports of its own. It can be killed and started
+//! again; when it is dropped, everything of it is gone.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::data_dir::{DataDir, Server};
+
+/// How long a start may take.
+const READY_TIME: Duration = Duration::from_secs(60);
+
+/// How often something is waited for.
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A shop on trial.
+pub struct Trial {
+    home: PathBuf,
+    server: Child,
+    /// Its settings; addresses among them, so that it is found again after a restart.
+    variables: Vec<(String, String)>,
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // Its children end with it: the pipe to each closes.
+        drop(self.server.kill());
+        drop(self.server.wait());
+        drop(fs::remove_dir_all(&self.home));
+    }
+}
+
+impl Trial {
+    /// A fresh shop, started; `variables` are its settings.
+    pub fn start(variables: &[(&str, &str)]) -> Result<Self> {
+        let id = kernel_api::Id::<Self>::fresh();
+        let home = std::env::temp_dir().join(format!("banyan-trial-{id}"));
+        fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let mut variables: Vec<_> = variables.iter().map(own).collect();
+        for name in ["BANYAN_HTTP_LISTEN", "BANYAN_INTERNAL_LISTEN"] {
+            // Free a moment ago; whoever else takes such ports takes one that the system chooses.
+            let port = TcpListener::bind("127.0.0.1:0")?;
+            variables.push((name.to_owned(), port.local_addr()?.to_string()));
+        }
+        let server = spawn(&home, &variables)?;
+        Ok(Self { home, server, variables })
+    }
+
+    /// Where its files are.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> DataDir {
+        DataDir::at(self.home.join("data"))
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// Kills it, as the out-of-memory killer would.
+    pub fn kill(&mut self) -> Result<()> {
+        self.server.kill()?;
+        self.server.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again on what it left.
+    pub fn restart(&mut self) -> Result<()> {
+        // What a killed server has left behind would be taken for the new one's.
+        drop(fs::remove_file(self.data().file("server.json")));
+        self.server = spawn(&self.home, &self.variables)?;
+        Ok(())
+    }
+
+    /// Waits until it serves.
+    pub async fn ready(&mut self) -> Result<Server> {
+        let began = Instant::now();
+        loop {
+            if let Some(server) = self.data().server()?
+                && server.pid == self.pid()
+            {
+                return Ok(server);
+            }
+            let log = || fs::read_to_string(self.home.join("server.log")).unwrap_or_default();
+            ensure!(self.server.try_wait()?.is_none(), "the server has ended: {}", log());
+            ensure!(began.elapsed() < READY_TIME, "the server is not ready: {}", log());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Runs a command to its end on a thread of its own; what it printed, and whether it was content.
+    pub async fn run(&self, arguments: &[&str]) -> Result<(Vec<u8>, bool)> {
+        let mut command = program(&self.home, &self.variables)?;
+        command.args(arguments);
+        let what = arguments.join(" ");
+        let output = tokio::task::spawn_blocking(move || command.output()).await?;
+        let output = output.with_context(|| what.clone())?;
+        if output.stdout.is_empty() && !output.status.success() {
+            bail!("banyan {what}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok((output.stdout, output.status.success()))
+    }
+}
+
+fn spawn(home: &Path, variables: &[(String, String)]) -> Result<Child> {
+    let mut command = program(home, variables)?;
+    command.arg("up").stdout(Stdio::null());
+    let log = fs::File::options().create(true).append(true).open(home.join("server.log"))?;
+    command.stderr(log).spawn().context("this program cannot be started")
+}
+
+/// This program, in a directory of its own, with nothing of the caller's settings.
+fn program(home: &Path, variables: &[(String, String)]) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.current_dir(home).env_clear();
+    command
+        .env("BANYAN_DATA", home.join("data"))
+        .envs(variables.iter().map(|(name, value)| (name, value)));
+    Ok(command)
+}
