@@ -42,6 +42,18 @@ pub struct Server {
     pub modules: Vec<String>,
 }
 
+impl Server {
+    /// This process, with its listeners and modules.
+    pub fn here(public: &str, internal: &str, modules: &[&str]) -> Self {
+        Self {
+            pid: std::process::id(),
+            public: public.to_owned(),
+            internal: internal.to_owned(),
+            modules: modules.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+}
+
 /// Who has the directory.
 #[derive(Debug)]
 pub enum Use {

@@ -92,7 +92,8 @@ pub enum Mend {
 }
 
 async fn facts(placement: &dyn Placement, control: &str) -> Result<Facts> {
-    let call = || Call::new(Caller::module("placement"), Deadline::within(CALL_TIME));
+    let operator: Caller = "operator".parse().expect("a fixed name is a caller");
+    let call = || Call::new(operator.clone(), Deadline::within(CALL_TIME));
     let placed = placement.placed(&call(), ()).await.map_err(|fault| anyhow!("{fault}"))?.placed;
     let carves = placement.carves(&call(), Carves::default()).await;
     let carves = carves.map_err(|fault| anyhow!("{fault}"))?.items.into_iter();

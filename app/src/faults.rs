@@ -62,7 +62,7 @@ impl Fault {
 }
 
 /// The steps at which carves are struck: those in which work is done.
-pub const STEPS: [Step; 15] = [
+pub const STEPS: [Step; 14] = [
     Step::Plan,
     Step::Preflight,
     Step::Prepare,
@@ -71,7 +71,6 @@ pub const STEPS: [Step; 15] = [
     Step::Copy,
     Step::CatchUp,
     Step::Verify,
-    Step::WayBack,
     Step::Approach,
     Step::Hold,
     Step::Record,

@@ -52,31 +52,20 @@ pub async fn serve(
     let secret = deployment_secret(settings, &data)?;
     let (token, made) = operator_token(settings, &data)?;
     let (health, metrics) = (Health::new(), Metrics::new());
-    let public = if settings.proxy.enabled {
-        web::Public::Socket(front::socket(settings)?)
-    } else {
-        web::Public::Port(web::bind(settings.http.listen, "--listen")?)
-    };
+    let public = entrance(settings)?;
     let internal = web::bind(settings.internal.listen, "internal.listen")?;
 
     let oneself = Oneself::new(settings, internal.local_addr()?, public.port()?)?;
-    let (in_front, books) = (placing::Front::default(), Books::new(secret.derive("control")));
-    let serving = Serving {
-        oneself: Arc::clone(&oneself),
-        token: token.as_str().to_owned(),
-        front: in_front.clone(),
-        books: Arc::clone(&books),
-    };
+    let in_front = placing::Front::default();
     let opening = Opening {
         settings,
         secret: &secret,
         here: here.clone(),
         health: &health,
         locked: &data,
-        serving: Some(serving),
+        serving: None,
     };
-    let shop = Arc::new(Shop::open(opening).await?);
-    books.open(&shop);
+    let shop = open(opening, (&oneself, token.as_str(), &in_front)).await?;
     let operations: Arc<dyn Operations> = Arc::new(LocalOperations(Arc::clone(&shop)));
     let table = routes::table(&shop.modules, &shop.placement);
     let (rows, counted) = (table.rows(), metrics.clone());
@@ -107,12 +96,7 @@ pub async fn serve(
         public.url.clone_from(&front.url);
         in_front.stands(Arc::clone(&front.steering), Arc::clone(&front.engine));
     }
-    data.announce(&Server {
-        pid: std::process::id(),
-        public: public.url.clone(),
-        internal: internal.url.clone(),
-        modules: here.iter().map(|name| (*name).to_owned()).collect(),
-    })?;
+    data.announce(&Server::here(&public.url, &internal.url, &here))?;
 
     health.started();
     ready(&Ready {
@@ -133,6 +117,32 @@ pub async fn serve(
     data.withdraw();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where the public comes in: behind the proxy it is a socket.
+fn entrance(settings: &Settings) -> Result<web::Public> {
+    Ok(if settings.proxy.enabled {
+        web::Public::Socket(front::socket(settings)?)
+    } else {
+        web::Public::Port(web::bind(settings.http.listen, "--listen")?)
+    })
+}
+
+/// Opens the shop of a process that serves others.
+async fn open(
+    opening: Opening<'_>,
+    (oneself, token, front): (&Arc<Oneself>, &str, &placing::Front),
+) -> Result<Arc<Shop>> {
+    let books = Books::new(opening.secret.derive("control"));
+    let serving = Serving {
+        oneself: Arc::clone(oneself),
+        token: token.to_owned(),
+        front: front.clone(),
+        books: Arc::clone(&books),
+    };
+    let shop = Arc::new(Shop::open(Opening { serving: Some(serving), ..opening }).await?);
+    books.open(&shop);
+    Ok(shop)
 }
 
 /// What ends before the listeners, or ends them.

@@ -150,9 +150,8 @@ async fn under_way(placement: &dyn Placement, module: &Name) -> Result<Carve> {
     let wish = Carves { module: Some(module.clone()), ..Carves::default() };
     let caller = caller();
     let ask = async || placement.carves(&call(&caller), wish.clone()).await;
-    let found = insist("the carves", ask).await?.items.into_iter();
-    let found = found.filter(|carve| carve.outcome.is_none()).next();
-    found.with_context(|| format!("no carve moves {module}"))
+    let mut found = insist("the carves", ask).await?.items.into_iter();
+    found.find(|carve| carve.outcome.is_none()).with_context(|| format!("no carve moves {module}"))
 }
 
 async fn steer(

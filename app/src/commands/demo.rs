@@ -24,8 +24,8 @@ pub async fn run(args: &DemoArgs) -> Result<Verdict> {
     if quiet {
         json(&shown)?;
     } else {
-        let switch = shown.certificate["switches"].get(0).cloned().unwrap_or_default();
-        let pause = switch["pause"]["total_us"].as_u64().unwrap_or_default();
+        let pause = shown.certificate.pointer("/switches/0/pause/total_us");
+        let pause = pause.and_then(serde_json::Value::as_u64).unwrap_or_default();
         say(format!(
             "\n{} requests answered, {} errors seen by clients, the slowest took {} ms",
             shown.answered, shown.errors, shown.longest_ms

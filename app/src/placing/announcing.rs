@@ -89,6 +89,8 @@ async fn tell(shop: &Shop, oneself: &Oneself, leaving: bool) {
 
 async fn learn(shop: &Shop, table: Option<&Table>) {
     for seat in shop.seats.values() {
+        // Where placement is, the settings say: who lost it could not ask anybody.
+        let table = table.filter(|_| seat.module() != "placement");
         let placed = table.and_then(|table| {
             table.placed.iter().find(|placed| placed.module.as_str() == seat.module())
         });

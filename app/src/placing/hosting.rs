@@ -55,15 +55,34 @@ impl Hosting {
         if let Some(said) = &site.database {
             return self.said(module, said);
         }
+        if let Some(hosted) = self.child(module, &site.deployment)? {
+            return self.of_child(&hosted);
+        }
         if let Some(url) = &site.url {
             let house = self.house(module, url).await?;
             return house.database.parse().map_err(|_odd| {
                 HostError::NotReady(format!("{url} does not say where its data is"))
             });
         }
+        let (module, deployment) = (module.clone(), site.deployment.clone());
+        self.of_child(&children::Hosted { module, deployment, database: None })
+    }
+
+    /// The child that has the module in this deployment: its address changes whenever it is started again, so what was
+    /// once said of that means nothing.
+    fn child(
+        &self,
+        module: &Module,
+        deployment: &Name,
+    ) -> Result<Option<children::Hosted>, HostError> {
         let hosted = self.children.hosted(module).map_err(failed)?;
-        match hosted.and_then(|hosted| hosted.database) {
-            Some(url) => self.said(module, &Database::Server(url)),
+        Ok(hosted.filter(|hosted| hosted.deployment == *deployment))
+    }
+
+    fn of_child(&self, hosted: &children::Hosted) -> Result<Database, HostError> {
+        let module = &hosted.module;
+        match &hosted.database {
+            Some(url) => self.said(module, &Database::Server(url.clone())),
             None => {
                 let home = self.children.nursery().home(module);
                 Ok(Database::File(home.join(format!("{module}.db"))))
@@ -150,18 +169,19 @@ impl Hosts for Hosting {
             let (url, public_url) = (self.oneself.url.clone(), self.oneself.public_url.clone());
             return Ok(Hosted { url, public_url });
         }
-        if let Some(url) = &site.url {
+        let hosted = self.child(module, &site.deployment)?;
+        if let (Some(url), None) = (&site.url, &hosted) {
             return self.checked(host, url).await;
         }
         let database = match &site.database {
             Some(Database::Server(url)) => Some(url.clone()),
             Some(Database::File(_)) | None => None,
         };
-        let wanted = children::Hosted {
+        let wanted = hosted.unwrap_or_else(|| children::Hosted {
             module: module.clone(),
             deployment: site.deployment.clone(),
             database,
-        };
+        });
         self.children.want(wanted).map_err(failed)?;
         let server = self.children.server(module);
         let server = server
@@ -173,7 +193,7 @@ impl Hosts for Hosting {
     }
 
     async fn stop(&self, host: &Host) -> Result<(), HostError> {
-        if self.is_us(&host.site.deployment) || host.site.url.is_some() {
+        if self.child(&host.module, &host.site.deployment)?.is_none() {
             return Ok(());
         }
         self.children.unwant(&host.module).await.map_err(failed)
