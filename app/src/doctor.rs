@@ -196,7 +196,8 @@ fn seats(facts: &Facts, process: &Process, known: &Known) -> Vec<(Finding, Cure)
         return vec![(finding("away", "", detail), Cure::None)];
     }
     let mut findings = Vec::new();
-    for placed in &facts.placed {
+    // Where placement itself is, each process's settings say.
+    for placed in facts.placed.iter().filter(|placed| placed.module.as_str() != "placement") {
         let module = placed.module.as_str();
         let Some(seat) = known.seats.iter().find(|seat| seat.module == placed.module) else {
             continue;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use banyan::{http_client::HttpClient, load::Load};
+use banyan::{data_dir::DataDir, http_client::HttpClient, load::Load};
 use serde_json::{Value, json};
 use store::testing::PrivateDatabase;
 
-use crate::server::{Database, Home, Server, until};
+use crate::server::{Client, Database, Home, Server, until};
 
 const BUYERS: usize = 6;
 
@@ -119,6 +119,58 @@ async fn every_module_moves_out_at_once_and_each_finds_its_place_again() {
     buys_on(&load).await;
     let (_, balance) = load.finish().await.unwrap();
     assert_eq!(balance.lost, 0);
+}
+
+fn signal(server: &Server, signal: &str) {
+    let sent =
+        std::process::Command::new("kill").args([signal, &server.pid().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_process_that_stood_still_during_the_switch_heals_by_itself() {
+    let Some(home) = Home::new(Database::Postgres) else { return };
+    let server = home.up();
+    let mut other = Home::new(Database::Sqlite).unwrap();
+    let secret = DataDir::at(home.data()).deployment_secret().unwrap();
+    other.set("BANYAN_DEPLOYMENT_SECRET", &secret.to_text());
+    other.set("BANYAN_OPERATOR_TOKEN", &server.token);
+    for name in ["BANYAN_DATABASE_URL", "BANYAN_DATABASE_CONNECTIONS"] {
+        other.set(name, &home.variable(name).unwrap());
+    }
+    let second = other.up();
+    let load = load(&server).await;
+    buys_on(&load).await;
+    let operator = second.operator();
+    receive(&operator, "before").await;
+    signal(&second, "-STOP");
+    moved(&home, &["carve", "inventory"]).await;
+    signal(&second, "-CONT");
+    // It takes itself for the owner; the database says no, and it asks again where the module is.
+    receive(&operator, "after").await;
+    let stock = server.operator().get("/v1/stock/RECEIVED").await.expect(200);
+    assert_eq!(stock["available"], 2);
+    buys_on(&load).await;
+    nothing_was_lost(&home, load).await;
+}
+
+async fn receive(operator: &Client, key: &str) {
+    let lines = json!([{ "sku": "RECEIVED", "quantity": 1 }]);
+    let receipt = json!({ "reference": key, "reason": "a story", "lines": lines });
+    operator.post("/v1/stock/receipts", key, receipt).await.expect(204);
+}
+
+/// Some of `banyan bench faults`: the whole of it takes long.
+#[tokio::test]
+async fn a_struck_carve_ends_wholly_on_one_side() {
+    let home = Home::new(Database::Sqlite).unwrap();
+    let strikes = [["copy", "kill-server"], ["hold", "kill-server"], ["observe", "kill-target"]];
+    for [step, fault] in strikes {
+        let mut command = home.command(&["bench", "faults", "--step", step, "--fault", fault]);
+        command.args(["--format", "json"]);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ fn the_program_explains_itself_without_a_server() {
     let paths: Vec<_> = routes.as_array().unwrap().iter().map(|row| &row["path"]).collect();
     assert!(paths.iter().any(|path| *path == "/v1/carts"), "{paths:?}");
     let modules = home.json(&["modules", "--format", "json"]);
-    assert_eq!(modules["modules"].as_array().unwrap().len(), 4);
+    assert_eq!(modules["modules"].as_array().unwrap().len(), 5);
     let picture = String::from_utf8(home.run(&["modules", "--format", "mermaid"]).stdout).unwrap();
     assert!(picture.contains("ordering --> inventory"), "{picture}");
     let script = String::from_utf8(home.run(&["completions", "bash"]).stdout).unwrap();

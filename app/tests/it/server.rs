@@ -78,6 +78,12 @@ impl Home {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// A variable of the program's environment that was set.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let found = self.variables.iter().find(|(set, _)| set == name);
+        found.map(|(_, value)| value.clone())
+    }
+
     /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")

@@ -23,7 +23,7 @@ fn a_backup_of_a_running_shop_restores_into_an_empty_one_of_either_kind() {
         let copy = home.data().with_file_name("copy");
         let done = home.run(&["backup", copy.to_str().unwrap()]);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        assert_eq!(std::fs::read_dir(&copy).unwrap().count(), 4);
+        assert_eq!(std::fs::read_dir(&copy).unwrap().count(), 5);
         assert_eq!(server.stop(), Some(0));
 
         for other in homes() {
