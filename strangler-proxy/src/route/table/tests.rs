@@ -1,7 +1,5 @@
 //! The table finds what looking at every route in order would find, and does so in a bounded time.
 
-use std::time::Instant;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -103,9 +101,10 @@ fn hosts_beyond_any_name_are_no_ones() {
     assert_eq!(table.find(&facts("GET", &host, "/", &Vec::new())), None);
 }
 
-/// A thousand routes as an API has them, with a route that takes the rest: finding the last one looks at few of them.
+/// A thousand routes as an API has them, with a route that takes the rest: each is found, past all the others. What a
+/// look-up costs is measured by the benches.
 #[test]
-fn a_thousand_routes_cost_little() {
+fn each_of_a_thousand_routes_is_found() {
     let mut routes: Vec<Match> = (0..1000)
         .map(|n| {
             let path = format!("/v{}/area{}/thing{}/{{id}}/parts/{{part}}", n % 3, n % 20, n);
@@ -115,22 +114,11 @@ fn a_thousand_routes_cost_little() {
     routes.push(matching(&["shop.example"], &["/{*rest}"], Condition::default()));
     let table = Table::new(&routes);
     let headers = Vec::new();
-    let paths: Vec<String> = (0..1000)
-        .map(|n| format!("/v{}/area{}/thing{}/123456/parts/7", n % 3, n % 20, n))
-        .collect();
-    // The least of several rounds: what the machine does besides is not the table's.
-    let mut least = f64::INFINITY;
-    for _round in 0..20 {
-        let began = Instant::now();
-        for (n, path) in (0_u16..).zip(&paths) {
-            let found = table.find(&facts("GET", "shop.example", path, &headers));
-            assert_eq!(found, Some(RouteId(n)));
-        }
-        least = least.min(began.elapsed().as_secs_f64());
+    for n in 0..1000_u16 {
+        let path = format!("/v{}/area{}/thing{n}/123456/parts/7", n % 3, n % 20);
+        let found = table.find(&facts("GET", "shop.example", &path, &headers));
+        assert_eq!(found, Some(RouteId(n)));
     }
-    let nanoseconds = least * 1e9 / 1000.0;
-    // 3 % of a proxied request of ten microseconds are 300; a build without optimisation is about twenty times slower.
-    let bound = if cfg!(debug_assertions) { 10_000.0 } else { 300.0 };
-    assert!(nanoseconds < bound, "{nanoseconds:.0} ns");
-    println!("{nanoseconds:.0} ns per look-up in {} routes", routes.len());
+    let rest = table.find(&facts("GET", "shop.example", "/elsewhere", &headers));
+    assert_eq!(rest, Some(RouteId(1000)));
 }
