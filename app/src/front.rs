@@ -1,14 +1,15 @@
 //! The proxy in front of the shop, in the same process: one port for people, a toggle for every endpoint.
 //!
-//! The shop itself then listens on a socket in the data directory. The toggles stand in `proxy.toml` beside it, which is
-//! made from the modules' own routes at the first start and is the operator's from then on.
+//! The shop itself then listens on a socket in the data directory, and the proxy has the public address and its TLS, as
+//! the shop's settings say. The toggles stand in `proxy.toml` beside it, which is made from the modules' own routes at the
+//! first start and is the operator's from then on.
 
 mod file;
 
 use std::{
     fs, io,
     net::TcpListener,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use http_api::RouteRow;
 use strangler_proxy::{
     Handle, Proxy,
-    config::{Source, load},
+    config::{CertificatePart, ListenPart, ListenTable, ListenTlsPart, Source, load},
     steer::{
         Engine, Steering,
         admin::{self, Admin},
@@ -29,7 +30,7 @@ use strangler_proxy::{
 use telemetry::{Health, Metrics};
 use tokio::task::JoinHandle;
 
-use crate::settings::Settings;
+use crate::{settings::Settings, web::Public};
 
 pub use file::toml;
 
@@ -38,6 +39,9 @@ const FILE: &str = "proxy.toml";
 
 /// Where the shop listens behind it. In the data directory, which belongs to the server alone.
 const SOCKET: &str = "shop.sock";
+
+/// The longest path that the address of a socket holds, the zero at its end left out (unix(7)).
+const SOCKET_PATH_MAX: usize = 107;
 
 /// The proxy while it runs.
 pub struct Front {
@@ -53,37 +57,54 @@ pub struct Front {
     steered: ServerHandle,
 }
 
-/// Where the shop listens behind the proxy; made free, because a process that was killed leaves its socket behind.
-pub fn socket(settings: &Settings) -> Result<PathBuf> {
-    if settings.http.tls.certificate.is_some() {
-        bail!("proxy.enabled: the proxy has no TLS yet, so http.tls must stand without it");
-    }
+/// Where the shop listens behind the proxy: a socket in the data directory, made free, because a process that was killed
+/// leaves its socket behind. Where that path is too long for a socket's address, a port of the loopback.
+pub fn behind(settings: &Settings) -> Result<Public> {
     let path = std::path::absolute(Path::new(&settings.data).join(SOCKET))?;
+    if path.as_os_str().as_bytes().len() > SOCKET_PATH_MAX {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context("a port behind the proxy")?;
+        return Ok(Public::Behind(listener));
+    }
     match fs::remove_file(&path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     }
-    Ok(path)
+    Ok(Public::Socket(path))
+}
+
+/// Where people go: the shop's own address, with its certificate where it has one.
+fn listen(settings: &Settings) -> Result<ListenPart> {
+    let address = settings.http.listen.to_string();
+    let tls = &settings.http.tls;
+    let (Some(cert), Some(key)) = (&tls.certificate, &tls.key) else {
+        return Ok(ListenPart::Address(address));
+    };
+    // The proxy takes a path for one beside its own file; the shop's settings mean the working directory.
+    let (cert, key) = (std::path::absolute(cert)?, std::path::absolute(key)?);
+    let certificates = vec![CertificatePart { cert, key: Some(key) }];
+    let tls = Some(ListenTlsPart { certificates, ..ListenTlsPart::default() });
+    Ok(ListenPart::Table(Box::new(ListenTable { address, tls, ..ListenTable::default() })))
 }
 
 impl Front {
-    /// Starts it in front of the shop at `socket`. What it counts is told with the shop's `metrics`.
+    /// Starts it in front of the shop at `from`. What it counts is told with the shop's `metrics`.
     pub fn start(
         settings: &Settings,
         rows: &[RouteRow],
-        socket: &Path,
+        from: &str,
         metrics: &Metrics,
         health: &Health,
     ) -> Result<Self> {
         let path = std::path::absolute(Path::new(&settings.data).join(FILE))?;
-        let (listen, steer) = (settings.http.listen.to_string(), settings.proxy.admin.to_string());
-        made(&path, &toml(rows, &listen, &format!("unix:{}", socket.display()), &steer))?;
-        let source = Source::file(&path).flag("--listen", "listen", listen).flag(
+        let (address, steer) = (settings.http.listen.to_string(), settings.proxy.admin.to_string());
+        made(&path, &toml(rows, &address, from, &steer))?;
+        let mut source = Source::file(&path).flag("the shop behind it", "from", from).flag(
             "proxy.admin",
             "admin.listen",
             steer,
         );
+        source.listen = Some(vec![listen(settings)?]);
         let loaded = load(&source).with_context(|| path.display().to_string())?;
         let Some(place) = loaded.snapshot.admin.clone() else {
             bail!("{}: admin.enabled must be true here", path.display());
@@ -112,8 +133,12 @@ impl Front {
         tokio::spawn(admin.server);
         steering.started("banyan");
         let Some(address) = engine.addresses().first() else { bail!("the proxy has no listener") };
+        let url = match &settings.http.tls.certificate {
+            Some(_) => address.to_string().replacen("http://", "https://", 1),
+            None => address.to_string(),
+        };
         Ok(Self {
-            url: address.to_string(),
+            url,
             admin: admin.url,
             watching: tokio::spawn(watch(Arc::clone(&steering), None)),
             steering,

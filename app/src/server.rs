@@ -52,7 +52,12 @@ pub async fn serve(
     let secret = deployment_secret(settings, &data)?;
     let (token, made) = operator_token(settings, &data)?;
     let (health, metrics) = (Health::new(), Metrics::new());
-    let public = entrance(settings)?;
+    let is_fronted = settings.proxy.enabled == Some(true);
+    let public = if is_fronted {
+        front::behind(settings)?
+    } else {
+        web::Public::Port(web::bind(settings.http.listen, "--listen")?)
+    };
     let internal = web::bind(settings.internal.listen, "internal.listen")?;
 
     let oneself = Oneself::new(settings, internal.local_addr()?, public.port()?)?;
@@ -87,9 +92,8 @@ pub async fn serve(
     };
     let mut public = web::public(settings, public, outside)?;
     let internal = web::internal(internal, inside)?;
-    let front = public.socket.as_deref();
-    let front = front
-        .map(|socket| Front::start(settings, &rows, socket, &counted, &health))
+    let front = is_fronted
+        .then(|| Front::start(settings, &rows, &public.url, &counted, &health))
         .transpose()
         .context("the proxy in front (proxy.enabled)")?;
     if let Some(front) = &front {
@@ -117,15 +121,6 @@ pub async fn serve(
     data.withdraw();
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Where the public comes in: behind the proxy it is a socket.
-fn entrance(settings: &Settings) -> Result<web::Public> {
-    Ok(if settings.proxy.enabled {
-        web::Public::Socket(front::socket(settings)?)
-    } else {
-        web::Public::Port(web::bind(settings.http.listen, "--listen")?)
-    })
 }
 
 /// Opens the shop of a process that serves others.

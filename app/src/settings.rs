@@ -92,8 +92,9 @@ pub struct Http {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProxyInFront {
-    /// Does it stand in front? Then it has the public address, and the shop a socket in the data directory.
-    pub enabled: bool,
+    /// Does it stand in front? Then it has the public address, and the shop a socket in the data directory. Where nothing
+    /// is said it stands in front of `banyan up`, and not of `banyan serve`.
+    pub enabled: Option<bool>,
     /// Where it is steered.
     pub admin: SocketAddr,
 }
@@ -232,7 +233,7 @@ impl Default for Deployment {
 
 impl Default for ProxyInFront {
     fn default() -> Self {
-        Self { enabled: false, admin: SocketAddr::from(([127, 0, 0, 1], 8082)) }
+        Self { enabled: None, admin: SocketAddr::from(([127, 0, 0, 1], 8082)) }
     }
 }
 

@@ -7,7 +7,7 @@ mod public;
 mod seats;
 mod tls;
 
-use std::{net::TcpListener, path::PathBuf};
+use std::net::TcpListener;
 
 use actix_web::dev::{Server, ServerHandle};
 use anyhow::{Context, Result};
@@ -20,8 +20,6 @@ pub use seats::Place;
 pub struct Listening {
     /// Where.
     pub url: String,
-    /// Its socket file, where it is reached by one.
-    pub socket: Option<PathBuf>,
     /// Ends it.
     pub handle: ServerHandle,
     /// Runs until it is ended.

@@ -14,7 +14,7 @@ pub mod unknown;
 pub mod upstream;
 
 pub use compile::{Holds, compile};
-pub use document::Config;
+pub use document::{CertificatePart, Config, ListenPart, ListenTable, ListenTlsPart};
 pub use fault::{ConfigError, Fault};
 pub use load::{Loaded, Source, load, load_text};
 pub use policy::{

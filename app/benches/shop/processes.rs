@@ -35,9 +35,9 @@ struct Process {
 }
 
 impl Deployment {
-    /// `banyan up`.
+    /// `banyan serve`: everything in one process, and no proxy in front, as the others have none.
     pub fn one_process() -> Self {
-        let processes = vec![Process::start(&["up"], &free_address(), &[])];
+        let processes = vec![Process::start(&["serve"], &free_address(), &[])];
         Self { name: "one process", processes, front: 0 }
     }
 

@@ -12,19 +12,27 @@ use crate::{
     shop::descriptors,
 };
 
-/// Everything in one process.
+/// Everything in one process, and the proxy in front of it.
 pub async fn up(args: &ServerArgs) -> Result<()> {
-    start(args, &MemberArgs::default(), &[]).await
+    let began = Instant::now();
+    let mut settings = Settings::of_server(args)?.config;
+    settings.proxy.enabled.get_or_insert(true);
+    start(&settings, &MemberArgs::default(), &[], began).await
 }
 
 /// Some modules here, the others elsewhere.
 pub async fn serve(args: &ServeArgs) -> Result<()> {
-    start(&args.server, &args.member, &args.modules).await
+    let began = Instant::now();
+    let settings = Settings::of_member(&args.server, &args.member)?.config;
+    start(&settings, &args.member, &args.modules, began).await
 }
 
-async fn start(args: &ServerArgs, member: &MemberArgs, wanted: &[String]) -> Result<()> {
-    let began = Instant::now();
-    let settings = Settings::of_member(args, member)?.config;
+async fn start(
+    settings: &Settings,
+    member: &MemberArgs,
+    wanted: &[String],
+    began: Instant,
+) -> Result<()> {
     let all = descriptors().map(|module| module.name);
     for name in wanted {
         ensure!(
@@ -37,9 +45,9 @@ async fn start(args: &ServerArgs, member: &MemberArgs, wanted: &[String]) -> Res
     let here: Vec<_> = all.into_iter().filter(is_wanted).collect();
     let log = settings.log.start()?;
     let shown = here.join(", ");
-    let greet = |ready: &Ready| drop(greet(&settings, &shown, ready, began));
+    let greet = |ready: &Ready| drop(greet(settings, &shown, ready, began));
     let parent = if member.child { Parent::AtStandardInput } else { Parent::None };
-    server::serve(&settings, (here, parent), Some(log), greet).await
+    server::serve(settings, (here, parent), Some(log), greet).await
 }
 
 /// Where to look, for whoever has started it. That nobody reads it is no reason not to serve.

@@ -73,7 +73,6 @@ pub fn internal(listener: TcpListener, inside: Inside) -> Result<Listening> {
     .listen(listener)?
     .run();
     Ok(Listening {
-        socket: None,
         url: format!("http://{address}"),
         handle: server.handle(),
         server,

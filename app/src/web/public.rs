@@ -31,6 +31,8 @@ pub enum Public {
     Port(TcpListener),
     /// By a socket file, behind the proxy.
     Socket(PathBuf),
+    /// By a port of the loopback, behind the proxy.
+    Behind(TcpListener),
 }
 
 impl Public {
@@ -38,7 +40,7 @@ impl Public {
     pub fn port(&self) -> std::io::Result<Option<std::net::SocketAddr>> {
         match self {
             Self::Port(listener) => listener.local_addr().map(Some),
-            Self::Socket(_) => Ok(None),
+            Self::Socket(_) | Self::Behind(_) => Ok(None),
         }
     }
 }
@@ -79,24 +81,22 @@ pub fn public(settings: &Settings, place: Public, outside: Outside) -> Result<Li
     if settings.http.workers > 0 {
         server = server.workers(settings.http.workers);
     }
-    let (url, socket, server) = match place {
-        Public::Socket(path) => {
-            (format!("unix:{}", path.display()), Some(path.clone()), server.bind_uds(path)?)
+    let (url, server) = match place {
+        Public::Socket(path) => (format!("unix:{}", path.display()), server.bind_uds(path)?),
+        Public::Behind(listener) => {
+            (format!("http://{}", listener.local_addr()?), server.listen(listener)?)
         }
         Public::Port(listener) => {
             let address = listener.local_addr()?;
             match (&settings.http.tls.certificate, &settings.http.tls.key) {
                 (Some(certificate), Some(key)) => {
-                    let server =
-                        server.listen_openssl(listener, tls::acceptor(certificate, key)?)?;
-                    (format!("https://{address}"), None, server)
+                    let acceptor = tls::acceptor(certificate, key)?;
+                    (format!("https://{address}"), server.listen_openssl(listener, acceptor)?)
                 }
-                (None, _) | (_, None) => {
-                    (format!("http://{address}"), None, server.listen(listener)?)
-                }
+                (None, _) | (_, None) => (format!("http://{address}"), server.listen(listener)?),
             }
         }
     };
     let server = server.run();
-    Ok(Listening { url, socket, handle: server.handle(), server })
+    Ok(Listening { url, handle: server.handle(), server })
 }

@@ -6,9 +6,7 @@ use crate::server::{Client, Database, Home, until};
 
 #[tokio::test]
 async fn the_proxy_in_front_serves_steers_and_survives_a_kill() {
-    let mut home = Home::new(Database::Sqlite).unwrap();
-    home.set("BANYAN_PROXY_ENABLED", "true");
-    home.set("BANYAN_PROXY_ADMIN", "127.0.0.1:0");
+    let home = Home::new(Database::Sqlite).unwrap();
     let server = home.up();
     let operator = server.operator();
     let product = json!({ "title": "Cup", "variants": [{ "sku": "CUP", "price": { "amount": "1.00", "currency": "GBP" } }] });

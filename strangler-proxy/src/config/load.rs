@@ -10,7 +10,7 @@ use settings::{SettingsError, Sources};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Config, ConfigError, Fault, Revision, Snapshot,
+    Config, ConfigError, Fault, ListenPart, Revision, Snapshot,
     compile::{Home, compile},
     fault::KeyPath,
     place::Places,
@@ -31,6 +31,8 @@ pub struct Source {
     pub file: Option<PathBuf>,
     /// What the command line gave: the flag, the key, the value.
     pub flags: Vec<(String, String, String)>,
+    /// The listeners of the program that the proxy is a part of; they come before the file's.
+    pub listen: Option<Vec<ListenPart>>,
     /// The variables.
     pub environment: Vec<(String, String)>,
 }
@@ -51,7 +53,7 @@ pub struct Loaded {
 impl Source {
     /// A file, and the process's environment.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { file: Some(path.into()), flags: Vec::new(), environment: settings::variables() }
+        Self { file: Some(path.into()), environment: settings::variables(), ..Self::default() }
     }
 
     /// The same with a value of the command line.
@@ -135,7 +137,13 @@ fn layered(source: &Source, text: &str) -> Result<Config, Box<Fault>> {
         sources = sources.flag(flag, key, value.as_str());
     }
     match sources.load::<Config>() {
-        Ok(loaded) => Ok(loaded.config),
+        Ok(loaded) => {
+            let mut config = loaded.config;
+            if let Some(listen) = &source.listen {
+                config.listen.clone_from(listen);
+            }
+            Ok(config)
+        }
         Err(SettingsError::Value { key, origin, detail }) => {
             let mut fault = Fault::at(&KeyPath::parse(&key), plain(&detail));
             if origin.starts_with("--") || origin.starts_with(PREFIX) {
