@@ -10,7 +10,7 @@ use std::{
     fs, io,
     net::TcpListener,
     os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
