@@ -52,9 +52,10 @@ impl Moody {
 
 const BUSY: &[u8] = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy";
 
+/// With one worker: another one may not have heard yet how a request ended when its answer is already there.
 fn shop(old: &Moody, new: std::net::SocketAddr, lines: &str) -> Proxied {
     Proxied::new(&format!(
-        "from = \"http://{}\"\n[[routes]]\nname = \"stock\"\npath = \"/stock\"\nto = \"http://{new}\"\n{}{lines}\n",
+        "workers = 1\nfrom = \"http://{}\"\n[[routes]]\nname = \"stock\"\npath = \"/stock\"\nto = \"http://{new}\"\n{}{lines}\n",
         old.upstream.address,
         if lines.contains("stage") { "" } else { "stage = \"live\"\n" },
     ))
@@ -72,8 +73,8 @@ fn nobody() -> std::net::SocketAddr {
 #[test]
 fn a_side_that_fails_is_left_alone_and_probed() {
     let side = Moody::new("well", BUSY);
-    let breaker = "defaults.breaker = { failures = 4, open = \"400ms\", probes = 2 }";
-    let proxy = Proxied::with(side.upstream.address, breaker);
+    let lines = "workers = 1\ndefaults.breaker = { failures = 4, open = \"400ms\", probes = 2 }";
+    let proxy = Proxied::with(side.upstream.address, lines);
     side.set(false);
     for _ in 0..4 {
         assert_eq!(proxy.ask(get("/")).text(), "busy");
