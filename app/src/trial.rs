@@ -44,7 +44,7 @@ impl Trial {
         fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut variables: Vec<_> = variables.iter().map(own).collect();
-        for name in ["BANYAN_HTTP_LISTEN", "BANYAN_INTERNAL_LISTEN"] {
+        for name in ["BANYAN_HTTP_LISTEN", "BANYAN_INTERNAL_LISTEN", "BANYAN_PROXY_ADMIN"] {
             // Free a moment ago; whoever else takes such ports takes one that the system chooses.
             let port = TcpListener::bind("127.0.0.1:0")?;
             variables.push((name.to_owned(), port.local_addr()?.to_string()));
