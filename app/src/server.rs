@@ -52,12 +52,7 @@ pub async fn serve(
     let secret = deployment_secret(settings, &data)?;
     let (token, made) = operator_token(settings, &data)?;
     let (health, metrics) = (Health::new(), Metrics::new());
-    let is_fronted = settings.proxy.enabled == Some(true);
-    let public = if is_fronted {
-        front::behind(settings)?
-    } else {
-        web::Public::Port(web::bind(settings.http.listen, "--listen")?)
-    };
+    let public = entrance(settings)?;
     let internal = web::bind(settings.internal.listen, "internal.listen")?;
 
     let oneself = Oneself::new(settings, internal.local_addr()?, public.port()?)?;
@@ -92,7 +87,9 @@ pub async fn serve(
     };
     let mut public = web::public(settings, public, outside)?;
     let internal = web::internal(internal, inside)?;
-    let front = is_fronted
+    let front = settings
+        .proxy
+        .is_in_front()
         .then(|| Front::start(settings, &rows, &public.url, &counted, &health))
         .transpose()
         .context("the proxy in front (proxy.enabled)")?;
@@ -121,6 +118,14 @@ pub async fn serve(
     data.withdraw();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where the public comes in.
+fn entrance(settings: &Settings) -> Result<web::Public> {
+    if settings.proxy.is_in_front() {
+        return front::behind(settings);
+    }
+    Ok(web::Public::Port(web::bind(settings.http.listen, "--listen")?))
 }
 
 /// Opens the shop of a process that serves others.

@@ -231,6 +231,13 @@ impl Default for Deployment {
     }
 }
 
+impl ProxyInFront {
+    /// Does it stand in front?
+    pub fn is_in_front(&self) -> bool {
+        self.enabled == Some(true)
+    }
+}
+
 impl Default for ProxyInFront {
     fn default() -> Self {
         Self { enabled: None, admin: SocketAddr::from(([127, 0, 0, 1], 8082)) }

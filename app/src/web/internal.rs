@@ -72,11 +72,7 @@ pub fn internal(listener: TcpListener, inside: Inside) -> Result<Listening> {
     .disable_signals()
     .listen(listener)?
     .run();
-    Ok(Listening {
-        url: format!("http://{address}"),
-        handle: server.handle(),
-        server,
-    })
+    Ok(Listening { url: format!("http://{address}"), handle: server.handle(), server })
 }
 
 fn between_processes(config: &mut ServiceConfig) {

@@ -51,8 +51,7 @@ impl Home {
     pub fn new(database: Database) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let variables = ["BANYAN_INTERNAL_LISTEN", "BANYAN_PROXY_ADMIN"];
-        let variables =
-            variables.map(|name| (name.to_owned(), "127.0.0.1:0".to_owned())).to_vec();
+        let variables = variables.map(|name| (name.to_owned(), "127.0.0.1:0".to_owned())).to_vec();
         let mut home = Self { directory, database: None, variables };
         if database == Database::Postgres {
             let private = PrivateDatabase::create()?;

@@ -19,7 +19,7 @@ use super::{
     view::View,
 };
 use crate::{
-    config::RateKey,
+    config::{Parking, RateKey},
     http1::Known,
     resilience::{
         bulkhead::{Entry, Place},
@@ -100,11 +100,7 @@ pub async fn admit(
             route.cells.parked.add(1);
         }
         let until = *deadline.get_or_insert(client.worker.timers.now().after(parking.time));
-        let room = Room {
-            requests: usize::try_from(parking.requests).unwrap_or(usize::MAX),
-            bytes: usize::try_from(parking.bytes).unwrap_or(usize::MAX),
-        };
-        let Ok(waiting) = route.gate.wait(kit.input.len(), room) else {
+        let Ok(waiting) = route.gate.wait(kit.input.len(), room(&parking)) else {
             return Err((asked, view, Fault::ParkFull));
         };
         let worker = Rc::clone(&client.worker);
@@ -116,6 +112,14 @@ pub async fn admit(
         if let Err(fault) = waited.and_then(|called| called) {
             return Err((asked, view, fault));
         }
+    }
+}
+
+/// How much may wait at a gate.
+fn room(parking: &Parking) -> Room {
+    Room {
+        requests: usize::try_from(parking.requests).unwrap_or(usize::MAX),
+        bytes: usize::try_from(parking.bytes).unwrap_or(usize::MAX),
     }
 }
 
