@@ -9,21 +9,21 @@
 //! connections to one endpoint), `incoming` and `outgoing` (bodies), `heads` (heads).
 
 mod asked;
+mod connections;
 mod heads;
 mod incoming;
 mod outgoing;
 mod probe;
 mod serve;
 mod served;
-mod shared;
 mod wire;
 
 pub use self::{
     asked::Asked,
+    connections::Shared,
     probe::{Question, probe},
     serve::serve,
     served::Served,
-    shared::Shared,
 };
 
 /// What a client of HTTP/2 sends first (RFC 9113, section 3.4).

@@ -15,10 +15,10 @@ use h2::{
 use http::{Method, uri::Scheme};
 
 use super::{
+    connections::Place,
     heads::{self, Frame},
     incoming::Incoming,
     outgoing::Body,
-    shared::Place,
 };
 use crate::engine::grpc;
 
