@@ -45,17 +45,24 @@ struct Inner {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
+impl Inner {
+    /// Lets what waits in the queues run, then ends the threads, whose connections close with them.
+    fn close(&self) {
         self.shared.writes.close();
         self.shared.reads.close();
-        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             // The last clone may live in a closure that a thread of ours runs: that one cannot wait for itself.
             if thread.thread().id() != thread::current().id() {
                 drop(thread.join());
             }
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -127,6 +134,12 @@ impl Store {
     /// Is it certain that no other process has this data open?
     pub fn is_alone(&self) -> bool {
         self.alone
+    }
+
+    /// Closes the door for all clones, after what waits in the queues has run: at the end of a process, whoever still
+    /// holds one. On SQLite the file then stands alone, without its journal. Blocks.
+    pub fn close(&self) {
+        self.inner.close();
     }
 
     /// The module whose data this is.

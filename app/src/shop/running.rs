@@ -43,6 +43,9 @@ impl Running {
     pub(super) async fn stop(&self) {
         self.background.stop().await;
         self.own.stop();
+        let store = self.own.store.clone();
+        // Whoever still holds the door finds it closed; its threads have ended when this comes back.
+        drop(tokio::task::spawn_blocking(move || store.close()).await);
     }
 }
 
