@@ -95,6 +95,18 @@ fn values_are_checked() {
         ),
         ("response_headers.set = { x = \"a\\nb\" }", ":5: routes[0].response_headers.set.x"),
         (
+            "request_headers.set = { Expect = \"100-continue\" }",
+            ":5: routes[0].request_headers.set.Expect: `Expect` belongs to the proxy itself",
+        ),
+        (
+            "[routes.response_headers]\nremove = [\"x\", \"Max-Forwards\"]",
+            ":6: routes[0].response_headers.remove[1]: `Max-Forwards` belongs to the proxy itself",
+        ),
+        (
+            "response_headers.set = { connection = \"close\" }",
+            ":5: routes[0].response_headers.set.connection: `connection` belongs",
+        ),
+        (
             "leniency = [\"bare-l\"]",
             ":5: routes[0].leniency[0]: there is no `bare-l`; did you mean `bare-lf`?",
         ),

@@ -65,9 +65,14 @@ impl Edits {
         }
         match Known::recognise(name.as_bytes()) {
             Known::Other | Known::XForwardedOther => self.names.push(name.as_bytes().to_vec()),
-            Known::Host | Known::ContentLength | Known::TransferEncoding | Known::Via => {
-                return Err(EditError::Owned(name.to_owned()));
-            }
+            // What frames the message, and what the proxy answers or counts itself: without `Expect` a client would wait
+            // for a word that nobody asks for, and a hop more or less is no operator's choice.
+            Known::Host
+            | Known::ContentLength
+            | Known::TransferEncoding
+            | Known::Via
+            | Known::Expect
+            | Known::MaxForwards => return Err(EditError::Owned(name.to_owned())),
             known if known.is_hop_by_hop() => return Err(EditError::Owned(name.to_owned())),
             known => self.drops = self.drops.with(known),
         }

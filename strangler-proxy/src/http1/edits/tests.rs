@@ -14,6 +14,11 @@ fn fields_of_the_proxy_are_not_the_operators() {
         "Via",
         "Keep-Alive",
         "Trailer",
+        "Expect",
+        "max-forwards",
+        "Proxy-Connection",
+        "Proxy-Authorization",
+        "HTTP2-Settings",
     ] {
         let owned = Err(EditError::Owned(name.to_owned()));
         assert_eq!(Edits::default().set(name, "x"), owned);
