@@ -6,6 +6,7 @@
 pub mod compile;
 pub mod document;
 pub mod fault;
+mod freed;
 pub mod load;
 pub mod place;
 pub mod policy;

@@ -195,7 +195,8 @@ fn start(
     let listener = place.as_ref().map(|place| listener(place, inherited)).transpose()?;
     let token = place.as_ref().map(|place| {
         token::known_or_fresh(place).with_context(|| {
-            format!("cannot keep the admin token in {}", place.token_file.display())
+            let file = place.token_file.display();
+            format!("cannot keep the admin token in {file}: name a place for it (`admin.token_file`), or the token (`admin.token`)")
         })
     });
     let token = token.transpose()?;

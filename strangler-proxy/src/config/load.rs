@@ -13,6 +13,7 @@ use super::{
     Config, ConfigError, Fault, ListenPart, Revision, Snapshot,
     compile::{Home, compile},
     fault::KeyPath,
+    freed,
     place::Places,
     unknown::unknown_keys,
 };
@@ -79,6 +80,13 @@ pub fn load_text(
     text: String,
     overlay: Option<Overlay>,
 ) -> Result<Loaded, ConfigError> {
+    let length = text.len();
+    let loaded = checked(source, text, overlay);
+    freed::release(length);
+    loaded
+}
+
+fn checked(source: &Source, text: String, overlay: Option<Overlay>) -> Result<Loaded, ConfigError> {
     let origin = source.file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let places = Places::of(&text).map_err(|syntax| {
         let mut fault = Fault::at(&KeyPath::root(), format_args!("is not TOML: {}", syntax.what));

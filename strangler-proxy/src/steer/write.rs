@@ -7,11 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Can this file be replaced? Says no for one that is marked read-only, even to root: that mark is a wish.
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+
+/// Can this file be replaced? Says no for one that is marked read-only, even to root: that mark is a wish. And for one that is
+/// mounted by itself, as containers get single files: nothing can be moved into its place.
 pub fn is_writable(path: &Path) -> bool {
     let Ok(real) = fs::canonicalize(path) else { return false };
     let Ok(metadata) = fs::metadata(&real) else { return false };
-    if metadata.permissions().mode() & 0o222 == 0 {
+    if metadata.permissions().mode() & 0o222 == 0 || is_mounted(&real) {
         return false;
     }
     // Only trying tells: access lists, read-only mounts and the owner of the folder all have their say.
@@ -19,6 +22,12 @@ pub fn is_writable(path: &Path) -> bool {
     let tried = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft);
     drop(fs::remove_file(&draft));
     tried.is_ok()
+}
+
+/// Is something mounted at this very path? A kernel that cannot say (before 5.8) is taken to say no.
+fn is_mounted(path: &Path) -> bool {
+    let seen = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
+    seen.is_ok_and(|seen| seen.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// How a replacement came out.
@@ -83,7 +92,10 @@ fn replace_if(
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Ok(()) => File::open(folder(path))?.sync_all(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // A read-only mount says so before it looks whether the file is there.
+        Err(_) if fs::symlink_metadata(path).is_err_and(|no| no.kind() == ErrorKind::NotFound) => {
+            Ok(())
+        }
         Err(error) => Err(error),
     }
 }
@@ -139,5 +151,6 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
         assert!(!is_writable(&path));
         assert!(!is_writable(&home.path().join("none.toml")));
+        assert!(is_mounted("/proc".as_ref()) && !is_mounted(home.path()) && !is_mounted(&path));
     }
 }
