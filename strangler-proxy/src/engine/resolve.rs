@@ -28,12 +28,25 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// The addresses of all endpoints of a configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Resolved(HashMap<Endpoint, Vec<Address>>);
+pub struct Resolved(HashMap<Endpoint, Found>);
+
+/// What is known of an endpoint.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    addresses: Vec<Address>,
+    /// Could it not be found the last time? Then these are its addresses of before.
+    is_lost: bool,
+}
 
 impl Resolved {
     /// The addresses of an endpoint; none where its name or file has none.
     pub fn addresses(&self, endpoint: &Endpoint) -> &[Address] {
-        self.0.get(endpoint).map(Vec::as_slice).unwrap_or_default()
+        self.0.get(endpoint).map(|found| found.addresses.as_slice()).unwrap_or_default()
+    }
+
+    /// Could this endpoint's name or file not be looked up the last time?
+    pub fn is_lost(&self, endpoint: &Endpoint) -> bool {
+        self.0.get(endpoint).is_some_and(|found| found.is_lost)
     }
 
     /// Has every endpoint of the snapshot been asked for?
@@ -50,11 +63,14 @@ impl Resolved {
             if found.contains_key(endpoint) {
                 continue;
             }
-            let addresses = ask(endpoint).unwrap_or_else(|error| {
-                tracing::warn!(%endpoint, error, "an endpoint has no address for now");
-                before.addresses(endpoint).to_vec()
-            });
-            found.insert(endpoint.clone(), addresses);
+            let now = match ask(endpoint) {
+                Ok(addresses) => Found { addresses, is_lost: false },
+                Err(error) => Found { addresses: lost(endpoint, &error, before), is_lost: true },
+            };
+            if !now.is_lost && before.is_lost(endpoint) {
+                tracing::info!(%endpoint, addresses = now.addresses.len(), "an endpoint is found again");
+            }
+            found.insert(endpoint.clone(), now);
         }
         Self(found)
     }
@@ -68,6 +84,18 @@ impl Resolved {
             Endpoint::Name { .. } | Endpoint::File(_) => false,
         })
     }
+}
+
+/// The addresses that an endpoint keeps which cannot be looked up. Said each time: it may be in use like this for long.
+fn lost(endpoint: &Endpoint, error: &str, before: &Resolved) -> Vec<Address> {
+    let kept = before.addresses(endpoint).to_vec();
+    if kept.is_empty() {
+        tracing::error!(%endpoint, error, "an endpoint has no address: it gets no requests");
+    } else {
+        let addresses = kept.len();
+        tracing::warn!(%endpoint, error, addresses, "an endpoint is not found any more: it stays in use as it was");
+    }
+    kept
 }
 
 fn ask(endpoint: &Endpoint) -> Result<Vec<Address>, String> {
@@ -168,7 +196,26 @@ impl Resolver {
 mod tests {
     use std::fs;
 
-    use super::lines;
+    use std::net::SocketAddr;
+
+    use super::{Address, Endpoint, Found, Resolved, lines};
+    use crate::config::{Source, load_text};
+
+    /// Names under `.invalid` never exist (RFC 6761).
+    #[test]
+    fn a_name_that_vanishes_stays_where_it_was_and_is_shown() {
+        let text = "from = \"http://gone.invalid:1\"\n".to_owned();
+        let snapshot = load_text(&Source::default(), text, None).unwrap().snapshot;
+        let endpoint = Endpoint::parse("http://gone.invalid:1").unwrap();
+        let none = Resolved::of(&snapshot, &Resolved::default());
+        assert!(none.covers(&snapshot) && none.is_lost(&endpoint));
+        assert_eq!(none.addresses(&endpoint), []);
+        let addresses = vec![Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 1)))];
+        let found = Found { addresses: addresses.clone(), is_lost: false };
+        let before = Resolved([(endpoint.clone(), found)].into());
+        let after = Resolved::of(&snapshot, &before);
+        assert!(after.is_lost(&endpoint) && after.addresses(&endpoint) == addresses);
+    }
 
     #[test]
     fn a_file_that_is_being_written_takes_no_endpoint_away() {

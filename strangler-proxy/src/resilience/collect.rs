@@ -108,6 +108,20 @@ impl Guards {
         rows
     }
 
+    /// Endpoints that cannot be looked up, whether or not they have addresses of before.
+    fn lost(&self, snapshot: &Snapshot) -> Rows {
+        let resolved = self.resolved.load();
+        let of_one = |upstream: &crate::config::Upstream| {
+            let lost = upstream.endpoints.iter().filter(|endpoint| resolved.is_lost(endpoint));
+            let name = upstream.name.to_string();
+            let row = |endpoint: &crate::config::Endpoint| {
+                (vec![("upstream", name.clone()), ("endpoint", endpoint.to_string())], 1)
+            };
+            lost.map(row).collect::<Rows>()
+        };
+        snapshot.upstreams.iter().flat_map(of_one).collect()
+    }
+
     fn of_fleets(&self, snapshot: &Snapshot) -> (Rows, Rows) {
         let (mut ejections, mut checks) = (Rows::new(), Rows::new());
         for upstream in snapshot.upstreams.iter() {
@@ -163,6 +177,8 @@ impl Collector for Guards {
         counters(encoder, ("breaker_opened", "How often a breaker has opened"), &rows)?;
         let help = "Does an endpoint get requests?";
         gauges(encoder, ("endpoint_in_use", help), &self.in_use(&snapshot))?;
+        let help = "Endpoints whose name or file could not be looked up the last time";
+        gauges(encoder, ("endpoint_lost", help), &self.lost(&snapshot))?;
         let (ejections, checks) = self.of_fleets(&snapshot);
         let help = "Endpoints taken out because of their failures";
         counters(encoder, ("ejections", help), &ejections)?;
