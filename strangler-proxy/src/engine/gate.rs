@@ -49,8 +49,7 @@ pub struct Gate {
     lot: Arc<Lot>,
     /// By a call of [`Handle::park`](super::Handle::park).
     held: Cell<bool>,
-    /// By the configuration.
-    parked: Cell<bool>,
+    said: Cell<Said>,
     /// Requests that have entered and are not done.
     inside: Cell<usize>,
     waiting: RefCell<VecDeque<Rc<Ticket>>>,
@@ -62,6 +61,17 @@ pub struct Gate {
     retired: Cell<bool>,
     /// How many of `waiting` have left.
     left: Cell<usize>,
+}
+
+/// What the configuration says of a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing: it is closed while somebody holds it.
+    Nothing,
+    /// It is closed.
+    Parked,
+    /// It is open, whoever holds it: the kill switch is on.
+    Open,
 }
 
 /// So many places of those who left are kept at most, or as many as there are of those who wait.
@@ -144,7 +154,7 @@ impl Gate {
         Rc::new(Self {
             lot,
             held: Cell::new(false),
-            parked: Cell::new(false),
+            said: Cell::new(Said::Nothing),
             inside: Cell::new(0),
             waiting: RefCell::default(),
             emptied: RefCell::default(),
@@ -159,7 +169,7 @@ impl Gate {
     pub fn renewed(&self) -> Rc<Self> {
         let new = Self::new(Arc::clone(&self.lot));
         new.held.set(self.held.get());
-        new.parked.set(self.parked.get());
+        new.said.set(self.said.get());
         self.retire();
         new
     }
@@ -168,7 +178,7 @@ impl Gate {
     pub fn retire(&self) {
         self.retired.set(true);
         self.held.set(false);
-        self.parked.set(false);
+        self.said.set(Said::Nothing);
         // Who waits for an empty gate means the one that is there then, and must ask again.
         self.emptied.borrow_mut().clear();
         self.pace.set(None);
@@ -199,7 +209,11 @@ impl Gate {
 
     /// Does it hold requests back?
     pub fn is_closed(&self) -> bool {
-        self.held.get() || self.parked.get()
+        match self.said.get() {
+            Said::Nothing => self.held.get(),
+            Said::Parked => true,
+            Said::Open => false,
+        }
     }
 
     /// Closes by call.
@@ -216,9 +230,9 @@ impl Gate {
     }
 
     /// Closes or opens as the configuration says.
-    pub fn park(&self, parked: bool, spread: Duration, tick: Duration) {
+    pub fn obey(&self, said: Said, spread: Duration, tick: Duration) {
         let was = self.is_closed();
-        self.parked.set(parked);
+        self.said.set(said);
         self.opened(was, spread, tick);
     }
 

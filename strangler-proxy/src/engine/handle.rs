@@ -177,7 +177,9 @@ impl Handle {
 
     /// Holds the requests of a route or of all routes of a group from now on, and waits until those that had been let
     /// through are over, in every worker: when it resolves with true, none of them is under way. False where there is no
-    /// such route. Upgraded connections and shadows are not waited for.
+    /// such route, and while the kill switch is on: it opens what is held until it is taken back, also in the middle of the
+    /// wait, and only a retired route stays closed. So this is a courtesy to those who wait, and never the only fence of
+    /// whoever moves something. Upgraded connections and shadows are not waited for.
     ///
     /// The exact barrier for whoever moves what the route stands for. The requests that come meanwhile wait within the
     /// route's parking limits, until [`resume`](Self::resume).

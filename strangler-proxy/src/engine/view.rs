@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     endpoint::{Address, Endpoint, Endpoints},
-    gate::{Gate, Lots},
+    gate::{Gate, Lots, Said},
     limits::TICK,
     resolve::Resolved,
     timers::{Tick, Timers},
@@ -262,9 +262,7 @@ impl View {
             .map(|route| RouteView::new(route, leniency(&route.leniency), kept, common))
             .collect();
         for (route, view) in snapshot.routes.iter().zip(&routes) {
-            // The kill switch opens the way to the monolith; a retired route has no such way.
-            let killed = snapshot.kill.is_some() && route.stage != Stage::Retired;
-            view.gate.park(route.parked && !killed, route.parking.resume, TICK);
+            view.gate.obey(said(&snapshot, route), route.parking.resume, TICK);
         }
         let upstreams = snapshot.upstreams.iter();
         let upstreams: Vec<_> =
@@ -314,6 +312,16 @@ fn allow_connections(snapshot: &Snapshot, views: &[UpstreamView]) {
         known.endpoint.pool.allow_none();
     }
     for (upstream, view) in snapshot.upstreams.iter().zip(views) {
+/// The kill switch opens the way to the monolith, also where a call holds it: whoever moves what the route stands for has a
+/// fence of its own. A retired route has no such way.
+fn said(snapshot: &Snapshot, route: &Route) -> Said {
+    match snapshot.kill.is_some() && route.stage != Stage::Retired {
+        true => Said::Open,
+        false if route.parked => Said::Parked,
+        false => Said::Nothing,
+    }
+}
+
         for known in &view.endpoints {
             known.endpoint.pool.allow(upstream.pool_idle);
             if let Some(most) = upstream.connections_max {

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use strangler_proxy::steer::Switch;
+use strangler_proxy::{config::KillSource, steer::Switch};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
@@ -44,6 +44,44 @@ fn held_requests_wait_and_others_do_not() {
         assert!(client.answer().text().starts_with("GET /stock"));
     }
     assert_eq!(proxy.handle.held("stock"), 0);
+}
+
+/// Whoever moves something has a fence of its own behind this one; the kill switch has nothing but itself.
+#[test]
+fn the_kill_switch_opens_what_is_held_but_for_what_is_retired() {
+    let (old, new) = (Upstream::answering(|_| ok("old")), Upstream::answering(|_| ok("new")));
+    let of = |stage: &str| {
+        format!(
+            "[[routes]]\nname = \"{stage}\"\npath = \"/{stage}\"\nto = \"http://{}\"\nstage = \"{stage}\"\n",
+            new.address
+        )
+    };
+    let proxy = Proxied::new(&format!(
+        "from = \"http://{}\"\n{}{}",
+        old.address,
+        of("live"),
+        of("retired")
+    ));
+    let mut clients = Vec::new();
+    for stage in ["live", "retired"] {
+        assert!(runtime().block_on(proxy.handle.park(stage)));
+        let mut client = proxy.connect();
+        client.send(get(&format!("/{stage}")));
+        until("it waits", || proxy.handle.held(stage) == 1);
+        clients.push(client);
+    }
+    proxy.steering.switch(Switch::On, KillSource::Api, "test", "test");
+    assert_eq!(clients[0].answer().text(), "old");
+    assert_eq!(proxy.ask(get("/live")).text(), "old");
+    assert!(!runtime().block_on(proxy.handle.park("live")), "there is no barrier meanwhile");
+    assert_eq!(proxy.handle.held("retired"), 1, "it has no way back");
+    proxy.steering.switch(Switch::Off, KillSource::Api, "test", "test");
+    let mut late = proxy.connect();
+    late.send(get("/live"));
+    until("it is held again", || proxy.handle.held("live") == 1);
+    proxy.handle.resume("live");
+    proxy.handle.resume("retired");
+    assert_eq!((late.answer().text(), clients[1].answer().text()), ("new".into(), "new".into()));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 use proptest::prelude::*;
 use tokio::sync::oneshot;
 
-use super::{Full, Gate, Lots, Room};
+use super::{Full, Gate, Lots, Room, Said};
 
 const ROOM: Room = Room { requests: 3, bytes: 100 };
 const TICK: Duration = Duration::from_millis(10);
@@ -83,11 +83,30 @@ fn those_who_left_are_forgotten() {
 fn a_gate_that_is_closed_twice_must_be_opened_twice() {
     let gate = Gate::new(Lots::default().of("group"));
     gate.hold();
-    gate.park(true, TICK, TICK);
+    gate.obey(Said::Parked, TICK, TICK);
     gate.release(TICK, TICK);
     assert!(gate.enter().is_none());
-    gate.park(false, TICK, TICK);
+    gate.obey(Said::Nothing, TICK, TICK);
     assert!(gate.enter().is_some());
+}
+
+#[test]
+fn the_kill_switch_opens_a_gate_whoever_holds_it() {
+    let gate = Gate::new(Lots::default().of("group"));
+    let _inside = gate.enter();
+    gate.hold();
+    let waiting = gate.wait(1, ROOM).unwrap();
+    let (tell, mut told) = oneshot::channel();
+    gate.when_empty(tell);
+    gate.obey(Said::Open, TICK, TICK);
+    assert!(waiting.called(Waker::noop()) && gate.enter().is_some());
+    assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Closed), "there is no barrier");
+    gate.hold();
+    assert!(gate.enter().is_some());
+    let gate = gate.renewed();
+    assert!(gate.enter().is_some());
+    gate.obey(Said::Nothing, TICK, TICK);
+    assert!(gate.is_closed(), "the hold was not given up");
 }
 
 #[test]
@@ -121,7 +140,7 @@ enum Step {
     GiveUp(usize),
     Hold,
     Release,
-    Park(bool),
+    Say(Said),
     Call,
     Ask,
     Renew,
@@ -135,7 +154,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => any::<usize>().prop_map(Step::GiveUp),
         1 => Just(Step::Hold),
         1 => Just(Step::Release),
-        1 => any::<bool>().prop_map(Step::Park),
+        1 => prop_oneof![Just(Said::Nothing), Just(Said::Parked), Just(Said::Open)].prop_map(Step::Say),
         1 => Just(Step::Call),
         1 => Just(Step::Ask),
         1 => Just(Step::Renew),
@@ -157,9 +176,10 @@ proptest! {
         let mut gate = Gate::new(lots.of("group"));
         let (mut inside, mut former) = (Vec::new(), Vec::new());
         let (mut waiting, mut asked): (Vec<super::Waiting>, Vec<oneshot::Receiver<()>>) = Default::default();
-        let (mut held, mut parked) = (false, false);
+        let (mut held, mut said) = (false, Said::Nothing);
+        let closed = |held, said| said == Said::Parked || (held && said == Said::Nothing);
         for step in steps {
-            let was_closed = held || parked;
+            let was_closed = closed(held, said);
             match step {
                 Step::Enter => match gate.enter() {
                     Some(guard) => {
@@ -173,7 +193,7 @@ proptest! {
                 Step::GiveUp(at) => drop(pick(&mut waiting, at)),
                 Step::Hold => { held = true; gate.hold(); }
                 Step::Release => { held = false; gate.release(TICK * 3, TICK); }
-                Step::Park(is) => { parked = is; gate.park(is, TICK * 3, TICK); }
+                Step::Say(what) => { said = what; gate.obey(what, TICK * 3, TICK); }
                 Step::Call => gate.call(),
                 Step::Ask => {
                     let (tell, told) = oneshot::channel();
@@ -186,7 +206,7 @@ proptest! {
                     prop_assert!(waiting.iter().all(|one| one.called(Waker::noop())));
                 }
             }
-            let is_closed = held || parked;
+            let is_closed = closed(held, said);
             prop_assert_eq!(gate.is_closed(), is_closed);
             prop_assert_eq!(gate.is_empty(), inside.is_empty());
             asked.retain_mut(|told| match told.try_recv() {
@@ -203,7 +223,7 @@ proptest! {
         }
         // In the end everybody gets on.
         gate.release(TICK, TICK);
-        gate.park(false, TICK, TICK);
+        gate.obey(Said::Nothing, TICK, TICK);
         for _ in 0..waiting.len() {
             gate.call();
         }
