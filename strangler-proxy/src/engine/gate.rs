@@ -111,6 +111,12 @@ impl Lots {
         Arc::clone(lots.entry(group.into()).or_insert_with(made))
     }
 
+    /// Forgets those without a gate.
+    pub fn forget_unused(&self) {
+        let mut lots = self.by_group.lock().unwrap_or_else(PoisonError::into_inner);
+        lots.retain(|_, lot| Arc::strong_count(lot) > 1);
+    }
+
     /// Does anybody wait at any gate? Else no gate has anybody to call, and looking at a thousand of them fifty times a
     /// second can be spared.
     pub fn are_awaited(&self) -> bool {

@@ -208,6 +208,11 @@ impl Kept {
         met.map(|(_, gate)| gate)
     }
 
+    /// Forgets the gates that nobody is inside of any more and that are no route's.
+    pub fn forget_empty(&mut self) {
+        self.former.retain(|(_, gate)| !gate.is_empty());
+    }
+
     /// Where the routes are other ones, those who are inside stay inside the gates of before, and those who wait decide
     /// anew. So a barrier knows of all whom its route may have let in, whatever that was called then.
     fn renew(&mut self, before: &Snapshot, now: &Snapshot) {
@@ -228,7 +233,9 @@ impl Kept {
             }
             self.former.push((route.matched.clone(), gate));
         }
-        self.former.retain(|(_, gate)| !gate.is_empty());
+        self.forget_empty();
+        self.cells.retain(|name, _| names.contains(&**name));
+        self.guarded.retain(|name, _| names.contains(&**name));
     }
 }
 
@@ -305,13 +312,6 @@ impl View {
     }
 }
 
-/// Endpoints may be in several upstreams: the most idle connections and the fewest at once that one of these asks for.
-fn allow_connections(snapshot: &Snapshot, views: &[UpstreamView]) {
-    for known in views.iter().flat_map(|view| &view.endpoints) {
-        known.endpoint.load.allow_all();
-        known.endpoint.pool.allow_none();
-    }
-    for (upstream, view) in snapshot.upstreams.iter().zip(views) {
 /// The kill switch opens the way to the monolith, also where a call holds it: whoever moves what the route stands for has a
 /// fence of its own. A retired route has no such way.
 fn said(snapshot: &Snapshot, route: &Route) -> Said {
@@ -322,6 +322,13 @@ fn said(snapshot: &Snapshot, route: &Route) -> Said {
     }
 }
 
+/// Endpoints may be in several upstreams: the most idle connections and the fewest at once that one of these asks for.
+fn allow_connections(snapshot: &Snapshot, views: &[UpstreamView]) {
+    for known in views.iter().flat_map(|view| &view.endpoints) {
+        known.endpoint.load.allow_all();
+        known.endpoint.pool.allow_none();
+    }
+    for (upstream, view) in snapshot.upstreams.iter().zip(views) {
         for known in &view.endpoints {
             known.endpoint.pool.allow(upstream.pool_idle);
             if let Some(most) = upstream.connections_max {

@@ -4,7 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     io,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -123,6 +123,8 @@ pub struct Worker {
     material: Material,
     kept: RefCell<Kept>,
     view: RefCell<Rc<View>>,
+    /// Those of before, some of which may still serve requests.
+    former: RefCell<Vec<Weak<View>>>,
     snapshots: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     addresses: RefCell<Cache<Arc<ArcSwap<Resolved>>, Arc<Resolved>>>,
 }
@@ -227,6 +229,7 @@ async fn tick(worker: Rc<Worker>) {
                 endpoint.pool.sweep(now, longest);
                 endpoint.shared.sweep(now, longest);
             }
+            worker.forget_former();
             worker.endpoints.forget_unused();
         }
     }
@@ -265,6 +268,7 @@ impl Worker {
             clients_max: material.clients_max,
             kept: RefCell::new(kept),
             view: RefCell::new(Rc::new(view)),
+            former: RefCell::default(),
             snapshots: RefCell::new(snapshots),
             addresses: RefCell::new(addresses),
             material,
@@ -289,10 +293,25 @@ impl Worker {
         let common = self.material.common(&self.endpoints, &self.timers);
         let kept = &mut *self.kept.borrow_mut();
         let after = Rc::new(View::after(&view, snapshot, resolved, kept, &common));
+        self.former.borrow_mut().push(Rc::downgrade(&view));
         drop(view);
         let view = after;
         *self.view.borrow_mut() = Rc::clone(&view);
         view
+    }
+
+    /// After a change: forgets what belongs to routes and upstreams that are gone, once their requests have ended. What is
+    /// left of them after the last look goes with the next change.
+    fn forget_former(&self) {
+        let mut former = self.former.borrow_mut();
+        if former.is_empty() {
+            return;
+        }
+        former.retain(|view| view.strong_count() > 0);
+        self.kept.borrow_mut().forget_empty();
+        self.material.lots.forget_unused();
+        self.material.cells.forget_unused();
+        self.material.registry.forget_unused();
     }
 
     /// How many connections of clients may be open.

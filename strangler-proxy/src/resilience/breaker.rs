@@ -108,10 +108,14 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// Cells for one worker, which keeps them.
+    /// Cells for one worker, which keeps them: those that another one has left, or new ones.
     pub fn shard(&self) -> Arc<Shard> {
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = shards.iter().find(|shard| Arc::strong_count(shard) == 1) {
+            return Arc::clone(left);
+        }
         let made = Arc::new(Shard::default());
-        self.shards.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&made));
+        shards.push(Arc::clone(&made));
         made
     }
 

@@ -14,7 +14,7 @@ use crate::{
     engine::Address,
 };
 
-/// Clones share it. Names come from configurations, so their number is bounded.
+/// Clones share it. The number of names is bounded: what is gone is [forgotten](Self::forget_unused).
 #[derive(Debug, Clone, Default)]
 pub struct Registry(Arc<Inner>);
 
@@ -65,6 +65,14 @@ impl Registry {
         Arc::clone(fleets.entry(Arc::clone(upstream)).or_default())
     }
 
+    /// Forgets the routes and upstreams that no worker has any more.
+    pub fn forget_unused(&self) {
+        let mut routes = self.0.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.retain(|_, guards| Arc::strong_count(guards) > 1);
+        let mut fleets = self.0.fleets.lock().unwrap_or_else(PoisonError::into_inner);
+        fleets.retain(|_, fleet| Arc::strong_count(fleet) > 1);
+    }
+
     /// An endpoint was taken out: the health checks bring it back.
     pub fn ejected(&self) {
         self.0.ejected.notify_one();
@@ -86,8 +94,21 @@ impl Registry {
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use super::RouteGuards;
+    use super::{Registry, RouteGuards};
     use crate::config::{Rate, RateKey};
+
+    #[test]
+    fn what_no_worker_has_is_forgotten() {
+        let registry = Registry::default();
+        let (route, fleet) = (registry.route("stays"), registry.fleet(&"stays".into()));
+        drop((registry.route("goes"), registry.fleet(&"goes".into())));
+        registry.forget_unused();
+        assert!(Arc::ptr_eq(&route, &registry.route("stays")));
+        assert!(Arc::ptr_eq(&fleet, &registry.fleet(&"stays".into())));
+        let lengths =
+            (registry.0.routes.lock().unwrap().len(), registry.0.fleets.lock().unwrap().len());
+        assert_eq!(lengths, (1, 1));
+    }
 
     #[test]
     fn a_limit_outlives_what_does_not_change_it() {

@@ -107,7 +107,8 @@ impl SideCells {
 /// A route's cells in every worker.
 type OfWorkers = Vec<Arc<RouteCells>>;
 
-/// All cells, by route name. Clones share them. Names come from configurations, so their number is bounded.
+/// All cells, by route name. Clones share them. The number of names is bounded: those of routes that are gone are
+/// [forgotten](Self::forget_unused) when their last request has ended.
 #[derive(Debug, Clone, Default)]
 pub struct Cells {
     routes: Arc<Mutex<BTreeMap<Box<str>, OfWorkers>>>,
@@ -115,12 +116,22 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// New cells for a route, for one worker that keeps them.
+    /// Cells for a route, for one worker that keeps them: those that another one has left go on.
     pub fn add(&self, route: &str) -> Arc<RouteCells> {
-        let made = Arc::new(RouteCells::default());
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        routes.entry(route.into()).or_default().push(Arc::clone(&made));
+        let of_workers = routes.entry(route.into()).or_default();
+        if let Some(left) = of_workers.iter().find(|cells| is_unused(cells)) {
+            return Arc::clone(left);
+        }
+        let made = Arc::new(RouteCells::default());
+        of_workers.push(Arc::clone(&made));
         made
+    }
+
+    /// Forgets the routes that no worker has any more.
+    pub fn forget_unused(&self) {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.retain(|_, workers| !workers.iter().all(is_unused));
     }
 
     /// How handshakes came out.
@@ -137,11 +148,37 @@ impl Cells {
     }
 }
 
+fn is_unused(cells: &Arc<RouteCells>) -> bool {
+    Arc::strong_count(cells) == 1
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::{Cells, SideCells};
+
+    #[test]
+    fn what_no_worker_has_is_forgotten_unless_it_comes_back() {
+        let cells = Cells::default();
+        let names = || {
+            let mut names = Vec::new();
+            cells.each(|route, workers| names.push((route.to_owned(), workers.len())));
+            names
+        };
+        let (stays, goes) = (cells.add("stays"), cells.add("goes"));
+        let other = cells.add("goes");
+        goes.refused.add(1);
+        drop(goes);
+        cells.forget_unused();
+        assert_eq!(names(), [("goes".to_owned(), 2), ("stays".to_owned(), 1)]);
+        let back = cells.add("goes");
+        assert_eq!((back.refused.get(), names()[0].1), (1, 2), "it counts on");
+        drop((back, other));
+        cells.forget_unused();
+        assert_eq!(names(), [("stays".to_owned(), 1)]);
+        drop(stays);
+    }
 
     #[test]
     fn an_answer_lands_in_its_class_and_bucket() {

@@ -48,6 +48,34 @@ fn toggles_and_reloads_under_load_lose_nothing() {
     assert!(asked.load(Ordering::SeqCst) > 40);
 }
 
+/// Routes that come and go by the file leave nothing behind, and those that stay count on.
+#[test]
+fn routes_that_are_gone_are_forgotten() {
+    let upstream = Upstream::answering(|_| ok("x"));
+    let text = |name: &str| {
+        let from = upstream.address;
+        let of = |name: &str| format!("[[routes]]\nname = \"{name}\"\npath = \"/{name}\"\n");
+        format!("from = \"http://{from}\"\n{}{}", of("stays"), of(name))
+    };
+    let proxy = Proxied::new(&text("first"));
+    for round in 0..20 {
+        let name = format!("r{round}");
+        proxy.reload(&text(&name));
+        for path in ["stays", &name] {
+            crate::raw::until("it is in force", || {
+                proxy.ask(get(&format!("/{path}")));
+                proxy.metrics().contains(&format!("responses_total{{route=\"{path}\""))
+            });
+        }
+    }
+    let seen = |name: &str| proxy.metrics().contains(&format!("route=\"{name}\""));
+    crate::raw::until("they are forgotten", || (0..19).all(|round| !seen(&format!("r{round}"))));
+    assert!(seen("stays") && seen("r19"));
+    let figures = strangler_proxy::steer::Engine::figures(&proxy.handle);
+    let stays = figures.routes.iter().find(|route| route.route == "stays").unwrap();
+    assert!(stays.old.requests >= 20, "{stays:?}");
+}
+
 #[test]
 fn a_toggle_holds_for_the_next_request() {
     let (old, new) = (Upstream::answering(|_| ok("old")), Upstream::answering(|_| ok("new")));
