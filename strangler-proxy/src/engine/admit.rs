@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     net::IpAddr,
+    pin::pin,
     rc::Rc,
     task::{Poll, Waker},
     time::{Duration, Instant},
@@ -131,18 +132,35 @@ async fn wait<T>(
     mut is_so: impl FnMut(&Waker) -> Option<T>,
 ) -> Result<T, Fault> {
     client.slot.set(until);
-    poll_fn(|cx| {
+    let timers = Rc::clone(&client.worker.timers);
+    let mut is_over = |waker: &Waker, has_ended: bool| {
+        if let Some(found) = is_so(waker) {
+            return Some(Ok(found));
+        }
+        let fault = match has_ended {
+            true => Fault::ClientGone,
+            false if timers.now() >= until => late,
+            false => return None,
+        };
+        Some(Err(fault))
+    };
+    let found = poll_fn(|cx| {
         client.poll_watch(cx, &mut kit.input)?;
-        if let Some(found) = is_so(cx.waker()) {
-            return Poll::Ready(Ok(found));
+        match is_over(cx.waker(), client.has_ended) {
+            Some(found) => Poll::Ready(found.map(Some)),
+            None if kit.input.len() == kit.input.capacity() => Poll::Ready(Ok(None)),
+            None => Poll::Pending,
         }
-        if client.has_ended {
-            return Poll::Ready(Err(Fault::ClientGone));
-        }
-        if client.worker.timers.now() >= until {
-            return Poll::Ready(Err(late));
-        }
-        Poll::Pending
+    })
+    .await?;
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    // Nothing more is read, so reading does not tell any more that the client has left.
+    let mut ended = pin!(client.stream.ended());
+    poll_fn(|cx| {
+        let has_ended = ended.as_mut().poll(cx).is_ready() || client.stream.has_gone(cx);
+        is_over(cx.waker(), has_ended).map_or(Poll::Pending, Poll::Ready)
     })
     .await
 }

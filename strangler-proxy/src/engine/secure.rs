@@ -144,6 +144,11 @@ impl Secure {
     }
 
     /// The connection beneath.
+    pub fn below(&self) -> &Stream {
+        &self.below
+    }
+
+    /// The connection below, for another protocol.
     pub fn into_below(self) -> Stream {
         self.below
     }

@@ -1,6 +1,7 @@
 //! A connection, whatever it runs over.
 
 use std::{
+    future::pending,
     io::{self, IoSlice, Read},
     mem::MaybeUninit,
     pin::{Pin, pin},
@@ -10,7 +11,7 @@ use std::{
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
@@ -221,6 +222,23 @@ impl Stream {
             Self::Served(stream) => stream.has_gone(cx),
             Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::Asked(_) => false,
         }
+    }
+
+    /// Waits until the other side has ended its direction or is gone, whatever of what it sent has not been read yet. Of a
+    /// stream of HTTP/2 [`has_gone`](Self::has_gone) tells.
+    pub async fn ended(&self) {
+        let mut stream = self;
+        while let Self::Tls(session) = stream {
+            stream = session.below();
+        }
+        // Urgent bytes, which nobody sends, or the end: not the bytes that wait to be read.
+        let ended = match stream {
+            Self::Tcp(stream) => stream.ready(Interest::PRIORITY).await,
+            Self::Unix(stream) => stream.ready(Interest::PRIORITY).await,
+            Self::Tls(_) | Self::Served(_) | Self::Asked(_) => pending().await,
+        };
+        // An error is an end too.
+        drop(ended);
     }
 
     /// Has the upstream said that it has not looked at the request?

@@ -211,6 +211,26 @@ fn a_client_that_leaves_gives_its_place_up_and_is_never_sent() {
     assert_eq!(upstream.connections.load(Ordering::SeqCst), 0);
 }
 
+/// What it has sent fills the room for it, so reading does not tell that it has left.
+#[test]
+fn a_client_that_leaves_in_the_middle_of_a_long_body_gives_its_place_up() {
+    let upstream = Upstream::echo();
+    let proxy = shop(&upstream, "defaults.parking.time = \"1h\"");
+    runtime().block_on(proxy.handle.park("stock"));
+    for whole in [true, false] {
+        let mut client = proxy.connect();
+        let body = "x".repeat(if whole { 100_000 } else { 50_000 });
+        client.send(format!(
+            "POST /stock HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n{body}"
+        ));
+        until("it waits", || proxy.handle.held("stock") == 1);
+        drop(client);
+        until("it is gone", || proxy.handle.held("stock") == 0);
+    }
+    proxy.handle.resume("stock");
+    assert_eq!(upstream.connections.load(Ordering::SeqCst), 0);
+}
+
 #[test]
 fn nobody_knows_of_a_route_that_is_not_there() {
     let upstream = Upstream::echo();
