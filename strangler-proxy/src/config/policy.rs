@@ -15,7 +15,8 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two reads or writes that make progress while a body is under way.
     pub idle: Duration,
-    /// From the request's head to the end of the answer; none by default, for downloads may be long.
+    /// From letting a request in to the end of its answer, with all tries and the side that stands in; none by default, for
+    /// downloads may be long.
     pub total: Option<Duration>,
     /// Between two steps of a gRPC call, of either side and in either direction. Calls may be streams in which nobody speaks for
     /// long, so the other times do not hold for them; the deadline that a call has of its client does.

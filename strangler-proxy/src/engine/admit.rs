@@ -59,6 +59,7 @@ pub async fn admit(
             started,
             decision,
             client: source,
+            bound: None,
             head_len,
             may_be_done: false,
             endpoint: None,

@@ -87,10 +87,10 @@ async fn tries(
     let upstream = view.upstream(asked.decision.upstream);
     let upstream = upstream.ok_or_else(|| Failed::unsent(Fault::NoEndpoint))?;
     let is_idempotent = kit.request.method().is_idempotent();
-    let now = client.worker.timers.now();
-    let total = route.timeouts.total.map_or(Tick::NEVER, |total| now.after(total));
-    let deadline = grpc::deadline(kit, asked, now).filter(|deadline| *deadline < total);
-    let (total, is_clients) = (deadline.unwrap_or(total), deadline.is_some());
+    let (total, is_clients) = match asked.bound {
+        Some(bound) => bound,
+        None => *asked.bound.insert(bound(client, kit, asked, route)),
+    };
     own.budget.earn(&route.retries);
     let (mut retry, mut not, mut fresh) = (0_u8, None, false);
     loop {
@@ -149,6 +149,15 @@ async fn tries(
         own.side(asked.decision.side).retried.add(1);
         (retry, not, fresh) = (retry + 1, Some(at), false);
     }
+}
+
+/// When the whole request must be over, and whether its client has said so. The route's time begins when the request has been
+/// let in: how long it may wait before that is bounded by itself.
+fn bound(client: &Client, kit: &Kit, asked: &Asked, route: &Route) -> (Tick, bool) {
+    let now = client.worker.timers.now();
+    let total = route.timeouts.total.map_or(Tick::NEVER, |total| now.after(total));
+    let deadline = grpc::deadline(kit, asked, now).filter(|deadline| *deadline < total);
+    (deadline.unwrap_or(total), deadline.is_some())
 }
 
 /// Has the kill switch been thrown since it was decided that the new side is asked, so that it is asked no more?

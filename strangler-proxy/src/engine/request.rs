@@ -16,6 +16,7 @@ use super::{
     forward,
     kit::Kit,
     shadow::{self, Pair},
+    timers::Tick,
     tunnel,
     view::{UpstreamView, View},
 };
@@ -53,6 +54,9 @@ pub struct Asked {
     pub decision: Decision,
     /// The client after the trust list.
     pub client: Option<IpAddr>,
+    /// When it must be over, and whether its client has said so; known once a side is asked. It holds for all tries and for
+    /// the side that stands in.
+    pub bound: Option<(Tick, bool)>,
     /// How long its head is.
     pub head_len: usize,
     /// Has a side got some of it and may have done it? Then whether the last try was sent does not matter any more.
@@ -215,7 +219,8 @@ async fn asked_or_fallen_back(
         Resend::Never => false,
     };
     let killed = forward::is_killed(client, asked, view);
-    if !is_safe || failed.begun.is_some() || !(falls_back(route) || killed) {
+    let has_time = asked.bound.is_none_or(|(until, _)| client.worker.timers.now() < until);
+    if !is_safe || failed.begun.is_some() || !has_time || !(falls_back(route) || killed) {
         return Err(failed);
     }
     view.route(asked.decision.route).cells.to.failed.add(1);

@@ -84,6 +84,7 @@ pub fn send(
     let copied = Asked {
         decision: Decision { side: Side::New, upstream, ..asked.decision },
         endpoint: None,
+        bound: None,
         tries: Vec::new(),
         pair: None,
         ..*asked

@@ -252,6 +252,19 @@ fn what_the_new_side_may_have_done_is_not_done_again_because_a_later_try_was_not
 }
 
 #[test]
+fn the_whole_time_is_not_given_again_to_the_side_that_stands_in() {
+    let old = Moody::new("old", b"");
+    let silent = Upstream::new(|peer, _| drop((peer.request(), peer.the_rest())));
+    let proxy = shop(&old, silent.address, "timeouts.total = \"200ms\"");
+    is_problem(&proxy.ask(get("/stock")), 504, "total-timeout");
+    assert_eq!(old.asked(), 0, "there is no time left for it");
+    let fixed = "timeouts.total = \"200ms\"\nfallback = { status = 200, body = \"later\" }";
+    assert_eq!(shop(&old, silent.address, fixed).ask(get("/stock")).text(), "later");
+    let early = "timeouts = { total = \"60s\", first_byte = \"200ms\" }";
+    assert_eq!(shop(&old, silent.address, early).ask(get("/stock")).text(), "old");
+}
+
+#[test]
 fn a_client_that_takes_too_long_is_no_failure_of_the_side() {
     let side = Moody::new("well", b"");
     let settings = "defaults.breaker = { failures = 2 }\ndefaults.timeouts.total = \"200ms\"";
