@@ -24,6 +24,7 @@ mod kit;
 mod limits;
 mod listen;
 mod open;
+mod patience;
 mod pool;
 mod request;
 mod resolve;

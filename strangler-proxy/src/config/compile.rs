@@ -146,6 +146,7 @@ fn client(config: &Config, faults: &mut Vec<Fault>) -> Client {
     Client {
         head_time: part.head_time.get(),
         body_idle: part.body_idle.get(),
+        body_rate_min: part.body_rate_min.get(),
         keep_alive: part.keep_alive.get(),
         head_bytes: part.head.as_usize(),
         fields: part.fields.into(),

@@ -74,6 +74,8 @@ pub struct ClientPart {
     pub head_time: Duration,
     /// How long a body may make no progress.
     pub body_idle: Duration,
+    /// So many bytes of a body a second must come or be taken, but for pauses of `body_idle` in all.
+    pub body_rate_min: ByteSize,
     /// How long a connection may be idle between requests.
     pub keep_alive: Duration,
     /// The largest head.
@@ -98,6 +100,8 @@ impl Default for ClientPart {
             // A head is a few packets: who needs longer holds a connection on purpose.
             head_time: Duration::from_secs(10),
             body_idle: Duration::from_secs(30),
+            // What Apache's mod_reqtimeout asks for: a tenth of the slowest modem, so whoever stays below it does so on purpose.
+            body_rate_min: ByteSize::new(500),
             // Above the 60 s for which load balancers keep theirs, so that they close first.
             keep_alive: Duration::from_secs(75),
             head: ByteSize::new(32 << 10),

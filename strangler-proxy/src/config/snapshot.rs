@@ -262,6 +262,9 @@ pub struct Client {
     pub head_time: Duration,
     /// How long a body may make no progress.
     pub body_idle: Duration,
+    /// The bytes of a body that must come or be taken in a second, on average after pauses of `body_idle` in all; 0 for
+    /// any number.
+    pub body_rate_min: u64,
     /// How long a connection may be idle between requests.
     pub keep_alive: Duration,
     /// The largest head in bytes.

@@ -17,6 +17,7 @@ use super::{
     forward,
     kit::Kit,
     limits::{HALF_CLOSED, INFORMATIONAL_MAX},
+    patience::Patience,
     request::Asked,
     secure::tls_error,
     stream::Stream,
@@ -59,6 +60,9 @@ pub struct Exchange {
     /// How long the upstream asks to wait before the next try.
     retry_after: Duration,
     is_set: bool,
+    /// With the client as it sends the request's body, and as it takes the answer.
+    sender: Patience,
+    reader: Patience,
 }
 
 /// What is agreed for one try.
@@ -183,6 +187,8 @@ impl Exchange {
             terms,
             retry_after: Duration::ZERO,
             is_set: false,
+            sender: Patience::new(&view.snapshot.client),
+            reader: Patience::new(&view.snapshot.client),
         })
     }
 
@@ -415,7 +421,7 @@ impl Exchange {
             std::mem::take(&mut self.upload.progress) | std::mem::take(&mut self.download.progress);
         if moved || !self.is_set {
             self.is_set = true;
-            let (wait, _) = self.waits(asked);
+            let wait = self.wait(asked, timers.now());
             client.slot.set(timers.now().after(wait).min(self.terms.total));
         }
         if client.has_ended
@@ -432,12 +438,24 @@ impl Exchange {
             // Whoever is waited for has taken too long: a client that drips is no failure of the upstream.
             let fault = match self.waits(asked).1 {
                 _ if client.has_ended => Fault::ClientGone,
-                clients @ (Fault::SlowBody | Fault::ClientGone) => clients,
+                clients @ (Fault::SlowBody | Fault::SlowReader) => clients,
                 _ => self.terms.late(),
             };
             return Poll::Ready(Err(fault));
         }
         Poll::Ready(Err(self.waits(asked).1))
+    }
+
+    /// How long what is waited for may still take.
+    fn wait(&mut self, asked: &Asked, now: Tick) -> Duration {
+        let (wait, late) = self.waits(asked);
+        self.sender.rest(now);
+        self.reader.rest(now);
+        match late {
+            Fault::SlowBody => self.sender.left(now, self.upload.sent),
+            Fault::SlowReader => self.reader.left(now, self.download.sent),
+            _ => wait,
+        }
     }
 
     /// How long what is waited for may take, and whose fault it is when it does not come.
@@ -454,7 +472,7 @@ impl Exchange {
             };
         }
         match (self.reply, self.sending) {
-            (Reply::Head, _) if self.download.waits_for_sink => (body_idle, Fault::ClientGone),
+            (Reply::Head, _) if self.download.waits_for_sink => (body_idle, Fault::SlowReader),
             (Reply::Head, Sending::Going) if self.upload.waits_for_sink => {
                 (timeouts.idle, Fault::IdleTimeout)
             }
@@ -464,7 +482,7 @@ impl Exchange {
                 (try_time.min(timeouts.first_byte), Fault::FirstByteTimeout)
             }
             (Reply::Body | Reply::Switching, _) if self.download.waits_for_sink => {
-                (body_idle, Fault::ClientGone)
+                (body_idle, Fault::SlowReader)
             }
             (Reply::Body | Reply::Switching, _) => (timeouts.idle, Fault::IdleTimeout),
         }

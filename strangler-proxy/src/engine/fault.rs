@@ -9,8 +9,10 @@ pub enum Fault {
     Refused(Cause),
     /// The head did not arrive in time.
     SlowHead,
-    /// The body made no progress.
+    /// The body came too slowly.
     SlowBody,
+    /// The client takes its answer too slowly.
+    SlowReader,
     /// The client does not speak TLS where that is spoken.
     NotTls,
     /// The certificate of this connection is not for the host of the request.
@@ -108,7 +110,7 @@ impl Fault {
             | Self::IdleTimeout
             | Self::DeadlineExceeded
             | Self::TotalTimeout => 504,
-            Self::ClientGone => 499,
+            Self::ClientGone | Self::SlowReader => 499,
         }
     }
 
@@ -118,6 +120,7 @@ impl Fault {
             Self::Refused(cause) | Self::BadResponse(cause) => cause.as_str(),
             Self::SlowHead => "slow-head",
             Self::SlowBody => "slow-body",
+            Self::SlowReader => "slow-reader",
             Self::NotTls => "not-tls",
             Self::Misdirected => "misdirected",
             Self::TlsProtocol => "tls-protocol",
@@ -157,6 +160,7 @@ impl Fault {
             Self::Refused(_)
             | Self::SlowHead
             | Self::SlowBody
+            | Self::SlowReader
             | Self::NotTls
             | Self::Misdirected
             | Self::ClientGone => "http_request_error",
@@ -195,6 +199,7 @@ impl Fault {
             Self::Refused(_) => "the request breaks a rule of HTTP",
             Self::SlowHead => "the request's head did not arrive in time",
             Self::SlowBody => "the request's body did not arrive in time",
+            Self::SlowReader => "the client takes the answer too slowly",
             Self::NotTls => "this port speaks https only",
             Self::Misdirected => "the certificate of this connection is not for the request's host",
             Self::TlsProtocol => "the upstream does not speak TLS as it should",
@@ -251,6 +256,7 @@ impl Fault {
             Self::Refused(_)
             | Self::SlowHead
             | Self::SlowBody
+            | Self::SlowReader
             | Self::NotTls
             | Self::Misdirected
             | Self::TooManyConnections

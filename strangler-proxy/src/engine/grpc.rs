@@ -83,7 +83,7 @@ fn status(fault: Fault) -> u8 {
         | Fault::IdleTimeout
         | Fault::TotalTimeout
         | Fault::DeadlineExceeded => DEADLINE_EXCEEDED,
-        Fault::ClientGone | Fault::SlowHead | Fault::SlowBody => CANCELLED,
+        Fault::ClientGone | Fault::SlowHead | Fault::SlowBody | Fault::SlowReader => CANCELLED,
         Fault::TooManyConnections
         | Fault::NoDescriptor
         | Fault::ParkTimeout

@@ -272,7 +272,7 @@ async fn own_answer(
     fault: Fault,
 ) -> Outcome {
     let status = fault.status();
-    if fault == Fault::ClientGone {
+    if matches!(fault, Fault::ClientGone | Fault::SlowReader) {
         return Outcome::new(status, Some(fault), Next::Gone, 0);
     }
     // Where there is too much to do a connection less is a relief.

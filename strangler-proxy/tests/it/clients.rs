@@ -29,6 +29,46 @@ fn a_body_that_does_not_come_is_408() {
     until("the upstream's connection is closed", || upstream.open.load(Ordering::SeqCst) == 0);
 }
 
+/// A byte within each idle time is not enough: it would hold two connections for ever.
+#[test]
+fn a_body_that_drips_is_408() {
+    let upstream = Upstream::echo();
+    let settings = "client = { body_idle = \"300ms\", body_rate_min = \"1MiB\" }";
+    let proxy = Proxied::with(upstream.address, settings);
+    let mut client = proxy.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    let mut drips = client.other_half();
+    let drip = std::thread::spawn(move || {
+        // Ends with the connection.
+        while drips.try_send("x").is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let answer = client.answer();
+    assert_eq!(answer.status(), 408);
+    assert!(answer.field("proxy-status").unwrap().contains("slow-body"));
+    drip.join().unwrap();
+    until("the upstream's connection is closed", || upstream.open.load(Ordering::SeqCst) == 0);
+}
+
+/// The same, of who takes an answer.
+#[test]
+fn a_client_that_reads_by_drips_is_let_go() {
+    let upstream = Upstream::answering(|_| ok(vec![b'x'; 256 << 20]));
+    let settings = "client = { body_idle = \"300ms\", body_rate_min = \"1GiB\" }";
+    let proxy = Proxied::with(upstream.address, settings);
+    let mut client = proxy.connect();
+    client.send(get("/"));
+    client.head().unwrap();
+    let mut taken = 0;
+    while client.exactly(64 << 10).is_ok() {
+        taken += 64 << 10;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(taken < 256 << 20, "all of it");
+    until("the upstream's connection is closed", || upstream.open.load(Ordering::SeqCst) == 0);
+}
+
 #[test]
 fn an_idle_connection_is_closed_in_time() {
     let upstream = Upstream::echo();
