@@ -42,20 +42,36 @@ pub struct Store {
 struct Inner {
     shared: Arc<Shared>,
     location: Location,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Threads>,
+}
+
+/// The threads of a store, each with a connection of its own.
+#[derive(Default)]
+struct Threads {
+    /// Those that only read: on SQLite.
+    readers: Vec<JoinHandle<()>>,
+    /// Those that write.
+    writers: Vec<JoinHandle<()>>,
 }
 
 impl Inner {
-    /// Lets what waits in the queues run, then ends the threads, whose connections close with them.
+    /// Lets what waits in the queues run, then ends the threads, whose connections close with them. SQLite folds its
+    /// journal into the file when the last connection closes; of two that close at once, each finds the other open and
+    /// neither does. So the writer's closes alone.
     fn close(&self) {
-        self.shared.writes.close();
-        self.shared.reads.close();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
-            // The last clone may live in a closure that a thread of ours runs: that one cannot wait for itself.
-            if thread.thread().id() != thread::current().id() {
-                drop(thread.join());
-            }
+        self.shared.reads.close();
+        join(threads.readers.drain(..));
+        self.shared.writes.close();
+        join(threads.writers.drain(..));
+    }
+}
+
+fn join(threads: impl Iterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        // The last clone may live in a closure that a thread of ours runs: that one cannot wait for itself.
+        if thread.thread().id() != thread::current().id() {
+            drop(thread.join());
         }
     }
 }
@@ -334,21 +350,21 @@ fn open_sqlite(
     shared: &Arc<Shared>,
     location: &Location,
     path: &Path,
-) -> Result<Vec<JoinHandle<()>>, OpenError> {
+) -> Result<Threads, OpenError> {
     let writer = sqlite::open(path)?;
     let mut writer = Connection::Sqlite(writer);
     prepare(shared, location, &mut writer)?;
-    let mut threads = Vec::new();
+    let mut threads = Threads::default();
     for number in 0..shared.limits.readers {
         let reader = sqlite::open_reader(path)?;
         let shared = Arc::clone(shared);
-        threads.push(start(format!("{}-read-{number}", shared.module), move || {
+        threads.readers.push(start(format!("{}-read-{number}", shared.module), move || {
             sqlite::read(&shared, reader);
         })?);
     }
     let shared = Arc::clone(shared);
     let path = path.to_owned();
-    threads.push(start(format!("{}-write", shared.module), move || {
+    threads.writers.push(start(format!("{}-write", shared.module), move || {
         group::write(&shared, &path, writer);
     })?);
     Ok(threads)
@@ -358,18 +374,17 @@ fn open_postgres(
     shared: &Arc<Shared>,
     location: &Location,
     url: &str,
-) -> Result<Vec<JoinHandle<()>>, OpenError> {
+) -> Result<Threads, OpenError> {
     let server = Arc::new(Server::new(&shared.module, url, &shared.limits));
     // One connection now, so that a wrong URL or missing tables stop the start; the threads make theirs when they
     // have work.
     let first = server.connect(shared).map_err(|error| OpenError::Server(error.detail))?;
     prepare(shared, location, &mut Connection::Postgres(first))?;
-    (0..shared.limits.connections)
-        .map(|number| {
-            let worker = Worker::new(Arc::clone(shared), Arc::clone(&server));
-            start(format!("{}-pg-{number}", shared.module), move || worker.run())
-        })
-        .collect()
+    let writers = (0..shared.limits.connections).map(|number| {
+        let worker = Worker::new(Arc::clone(shared), Arc::clone(&server));
+        start(format!("{}-pg-{number}", shared.module), move || worker.run())
+    });
+    Ok(Threads { writers: writers.collect::<Result<_, _>>()?, ..Threads::default() })
 }
 
 /// Takes the epoch from the fence row, and makes sure that the data is this module's alone.

@@ -10,7 +10,8 @@ use std::{
 
 use contract::{Call, Caller, Fault, Never, Reason};
 use diesel::{prelude::*, sql_types::Text};
-use store::{Abort, Location, Store, cached, fence_holds, on, testing};
+use kernel_api::Clock;
+use store::{Abort, Limits, Location, Store, cached, fence_holds, on, testing};
 
 use crate::shop::{MIGRATIONS, Refusal, call, command, receive, reservation, reserve, stock};
 
@@ -352,4 +353,29 @@ async fn a_read_cannot_write_past_the_fence() {
         .await;
     assert_eq!(reason(answer), Reason::Unavailable);
     assert_eq!(reserved(&store, "lamp").await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_file_whose_door_is_closed_stands_alone_without_its_journal() {
+    let (store, keep) = testing::sqlite(&MIGRATIONS);
+    let Location::Sqlite { path } = store.location().clone() else { unreachable!() };
+    stocked(&store, "lamp", 200).await;
+    drop(store);
+    for _ in 0..200 {
+        let store = Store::open(
+            "shop",
+            &Location::Sqlite { path: path.clone() },
+            Limits::default(),
+            Clock::system(),
+        );
+        let store = store.unwrap();
+        store.write(&call(), |tx| reserve(tx, "lamp", 1)).await.unwrap();
+        let held_by_somebody = store.clone();
+        store.close();
+        let mut journal = path.clone().into_os_string();
+        journal.push("-wal");
+        assert!(!std::path::Path::new(&journal).exists());
+        drop(held_by_somebody);
+    }
+    drop(keep);
 }
