@@ -20,17 +20,15 @@ use crate::{
     insist::{call, insist},
     modules::Modules,
     operations::{Operations, SubscriptionState},
+    shop::descriptors,
 };
 use report::Checks;
 
 /// How often work in flight is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// A shop that trades while it is checked can show a difference that the next look no longer shows; one that is still
-/// there at the last is real.
-const LOOKS_MAX: u32 = 3;
-
-/// Checks everything, waiting at most `patience` for work in flight.
+/// Checks everything, waiting at most `patience` for a look at a shop at rest. In one that trades all the time a
+/// difference may be no more than work in flight, which the answer then says: it was not settled.
 pub async fn verify(
     modules: &Modules,
     operations: &dyn Operations,
@@ -42,12 +40,14 @@ pub async fn verify(
         operations,
         caller: "operator".parse().expect("a fixed name is a caller"),
     };
-    let mut looks = 0;
+    let until = began + patience;
     loop {
-        looks += 1;
-        let settled = verifier.settle(began + patience).await?;
-        let found = verifier.look(settled, began).await?;
-        if found.holds || looks >= LOOKS_MAX || !found.settled {
+        let before = verifier.settle(until).await?;
+        let mut found = verifier.look(&before, began).await?;
+        if !found.holds {
+            found.settled = before.is_settled() && verifier.in_flight().await? == before;
+        }
+        if found.holds || found.settled || Instant::now() >= until {
             return Ok(found);
         }
     }
@@ -59,15 +59,30 @@ struct Verifier<'a> {
     caller: Caller,
 }
 
-/// Work in flight when the waiting ended.
+/// Work in flight. That of a shop in which nothing happened in between is the same: each change is told in a feed.
+#[derive(PartialEq)]
 struct InFlight {
     sagas: ordering_api::Settling,
     feeds: Vec<SubscriptionState>,
 }
 
+/// Each module with one that it hears.
+fn hearings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    descriptors()
+        .into_iter()
+        .flat_map(|module| module.hears.iter().map(move |source| (module.name, *source)))
+}
+
 impl InFlight {
     fn is_settled(&self) -> bool {
-        self.sagas.running == 0 && self.feeds.iter().all(SubscriptionState::is_settled)
+        self.sagas.running == 0
+            && self.feeds.iter().all(SubscriptionState::is_settled)
+            && hearings().all(|(module, source)| self.tells_of(module, source))
+    }
+
+    /// A module between two places has no process that tells of what it hears.
+    fn tells_of(&self, module: &str, source: &str) -> bool {
+        self.feeds.iter().any(|feed| feed.module == module && feed.source == source)
     }
 }
 
@@ -75,12 +90,7 @@ impl Verifier<'_> {
     /// Waits until nothing is in flight, or the time is over.
     async fn settle(&self, until: Instant) -> Result<InFlight> {
         loop {
-            let ordering = &self.modules.ordering;
-            let sagas =
-                insist("work in flight", async || ordering.settling(&call(&self.caller), ()).await)
-                    .await?;
-            let feeds = self.operations.subscriptions().await?;
-            let in_flight = InFlight { sagas, feeds };
+            let in_flight = self.in_flight().await?;
             if in_flight.is_settled() || Instant::now() >= until {
                 return Ok(in_flight);
             }
@@ -88,10 +98,19 @@ impl Verifier<'_> {
         }
     }
 
-    async fn look(&self, in_flight: InFlight, began: Instant) -> Result<Verification> {
+    async fn in_flight(&self) -> Result<InFlight> {
+        let ordering = &self.modules.ordering;
+        let sagas =
+            insist("work in flight", async || ordering.settling(&call(&self.caller), ()).await)
+                .await?;
+        let feeds = self.operations.subscriptions().await?;
+        Ok(InFlight { sagas, feeds })
+    }
+
+    async fn look(&self, in_flight: &InFlight, began: Instant) -> Result<Verification> {
         let mut checks = Checks::default();
         let settled = in_flight.is_settled();
-        self.check_flight(&in_flight, &mut checks);
+        self.check_flight(in_flight, &mut checks);
         let stock = self.check_stock(&mut checks).await?;
         let orders = self.check_orders(&mut checks).await?;
         let payments = self.check_ledger(&mut checks).await?;
@@ -108,8 +127,8 @@ impl Verifier<'_> {
             stock,
             orders,
             payments,
-            sagas,
-            feeds,
+            sagas: *sagas,
+            feeds: feeds.clone(),
         })
     }
 
