@@ -356,6 +356,8 @@ impl Exchange {
         out.edits = &self.view.snapshot.route(asked.decision.route).response_headers.edits;
         let date = client.worker.date.get();
         out.date = Some(&date);
+        out.pseudonym = Some(self.view.snapshot.client.pseudonym.as_bytes());
+        out.over_http2 = self.upstream.is_http2();
         self.keep_alive = out.keep_alive;
         self.reusable = head.keep_alive() && self.sending == Sending::Done;
         let encode = if out.delivery == Delivery::Chunked { Encode::Chunked } else { Encode::Raw };

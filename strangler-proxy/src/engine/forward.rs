@@ -362,6 +362,7 @@ pub fn write_head(client: &Client, kit: &mut Kit, asked: &Asked, view: &View, fr
         out.host = host.as_bytes();
     }
     out.framing = framing;
+    out.over_http2 = client.stream.is_http2();
     out.trailers = kit.request.accepts_trailers(&kit.input);
     out.traceparent = asked.trace.is_made().then(|| asked.trace.field());
     out.edits = &route.request_headers.edits;

@@ -15,6 +15,7 @@ pub use self::{
 use super::{
     edits::Edits,
     fields::{Field, Fields, NEAT, NOMINATED, UNDERSCORED},
+    framing::Version,
     name::KnownSet,
 };
 
@@ -70,6 +71,18 @@ pub fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends this proxy's own member of `Via`: the protocol that the message was received in, not the one it goes out in.
+#[inline]
+fn via(out: &mut Vec<u8>, version: Version, over_http2: bool, pseudonym: &[u8]) {
+    out.extend_from_slice(match (over_http2, version) {
+        (true, _) => b"Via: 2 ".as_slice(),
+        (false, Version::Http11) => b"Via: 1.1 ",
+        (false, Version::Http10) => b"Via: 1.0 ",
+    });
+    out.extend_from_slice(pseudonym);
     out.extend_from_slice(b"\r\n");
 }
 

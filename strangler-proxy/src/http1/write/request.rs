@@ -2,13 +2,13 @@
 
 use crate::http1::{
     edits::Edits,
-    framing::{Framing, Version},
+    framing::Framing,
     leniency::Leniency,
     name::{Known, KnownSet},
     request::{RequestHead, Upgrade},
 };
 
-use super::{Forwarding, Sieve, copy, dropped_marks, line, number};
+use super::{Forwarding, Sieve, copy, dropped_marks, line, number, via};
 
 /// How a request is sent on. Everything is borrowed; start from [`RequestOut::of`] and change what the route says.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct RequestOut<'a> {
     pub close: bool,
     /// This proxy's name in `Via`.
     pub pseudonym: &'a [u8],
+    /// Whether the request came over HTTP/2, which `Via` tells.
+    pub over_http2: bool,
     /// What is said of the client.
     pub forwarding: Forwarding<'a>,
     /// The trace context to send instead of the one that came.
@@ -60,6 +62,7 @@ impl<'a> RequestOut<'a> {
             trailers: false,
             close: false,
             pseudonym,
+            over_http2: false,
             forwarding,
             traceparent: None,
             edits: Edits::none(),
@@ -161,12 +164,7 @@ fn frame(out: &mut Vec<u8>, head: &RequestHead, with: &RequestOut<'_>) {
 
 #[inline]
 fn added(out: &mut Vec<u8>, head: &RequestHead, buf: &[u8], with: &RequestOut<'_>) {
-    out.extend_from_slice(match head.version() {
-        Version::Http11 => b"Via: 1.1 ",
-        Version::Http10 => b"Via: 1.0 ",
-    });
-    out.extend_from_slice(with.pseudonym);
-    out.extend_from_slice(b"\r\n");
+    via(out, head.version(), with.over_http2, with.pseudonym);
     with.forwarding.write(out, head.fields(), buf, head.authority(buf));
     if let Some(traceparent) = with.traceparent {
         line(out, b"traceparent", traceparent);

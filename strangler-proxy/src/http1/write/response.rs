@@ -7,7 +7,7 @@ use crate::http1::{
     response::ResponseHead,
 };
 
-use super::{Sieve, copy, dropped_marks, line, number};
+use super::{Sieve, copy, dropped_marks, line, number, via};
 
 /// How the body goes to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct ResponseOut<'a> {
     pub keep_alive: bool,
     /// This proxy's name in `Via`; nothing adds none, which RFC 9110 7.6.3 leaves to a gateway.
     pub pseudonym: Option<&'a [u8]>,
+    /// Whether the response came over HTTP/2, which `Via` tells.
+    pub over_http2: bool,
     /// The time to say where the upstream says none (RFC 9110 6.6.1).
     pub date: Option<&'a [u8]>,
     /// Fields to set and remove.
@@ -62,6 +64,7 @@ impl ResponseOut<'_> {
             client,
             keep_alive: keep_alive && delivery != Delivery::UntilClose,
             pseudonym: None,
+            over_http2: false,
             date: None,
             edits: Edits::none(),
         }
@@ -107,12 +110,7 @@ pub fn response(out: &mut Vec<u8>, head: &ResponseHead, buf: &[u8], with: &Respo
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     if let Some(pseudonym) = with.pseudonym {
-        out.extend_from_slice(match head.version() {
-            Version::Http11 => b"Via: 1.1 ",
-            Version::Http10 => b"Via: 1.0 ",
-        });
-        out.extend_from_slice(pseudonym);
-        out.extend_from_slice(b"\r\n");
+        via(out, head.version(), with.over_http2, pseudonym);
     }
     if let Some(date) = with.date
         && !fields.seen().has(Known::Date)

@@ -174,6 +174,26 @@ fn a_response_is_sent_on_with_what_a_gateway_owes() {
 }
 
 #[test]
+fn via_tells_in_which_version_a_message_was_received() {
+    let via = |sent: String| {
+        let (_, behind) = sent.split_once("Via: ").unwrap();
+        behind.split_once("\r\n").unwrap().0.to_owned()
+    };
+    for (over_http2, version, said) in
+        [(false, "1.0", "1.0 me"), (false, "1.1", "1.1 me"), (true, "1.1", "2 me")]
+    {
+        let came = format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n");
+        assert_eq!(via(request(&came, |with| with.over_http2 = over_http2)), said);
+        let came = format!("HTTP/{version} 204 No\r\n\r\n");
+        let change = |with: &mut ResponseOut<'_>| {
+            with.over_http2 = over_http2;
+            with.pseudonym = Some(b"me");
+        };
+        assert_eq!(via(response(&came, RequestFacts::default(), change)), said);
+    }
+}
+
+#[test]
 fn a_date_that_is_there_stays() {
     let came = "HTTP/1.1 204 No\r\nDate: then\r\n\r\n";
     let sent = response(came, RequestFacts::default(), |with| with.date = Some(b"now"));

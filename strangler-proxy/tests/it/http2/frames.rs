@@ -339,12 +339,14 @@ fn the_rules_of_the_engine_hold_for_streams() {
     let connect =
         frame(HEADERS, END_HEADERS, 1, &fields(&[(":method", "CONNECT"), (":authority", "a:1")]));
     assert_eq!(did(&shop.proxy, &connect), Did::Status(405));
-    assert_eq!(shop.asked.load(Ordering::SeqCst), 2);
+    assert_eq!(shop.asked.load(Ordering::SeqCst), 3);
 }
 
 #[test]
 fn what_may_be_ignored_is() {
     let shop = counting();
+        ("been here before over HTTP/2", &[("via", "2 strangler-proxy")], 508),
+        ("another one's, of another version", &[("via", "2 others, 2.0 more")], 200),
     let mut bytes = Vec::new();
     bytes.extend(frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 16]));
     bytes.extend(frame(0x42, 0xff, 7, b"an extension"));
