@@ -17,7 +17,7 @@ use super::{
     fault::Fault,
     http2,
     limits::DRAIN_FIRST,
-    secure::{Failure, Secure},
+    secure::{self, Failure, Secure},
     stream::Stream,
     worker::Worker,
 };
@@ -155,18 +155,21 @@ async fn shake(worker: &Rc<Worker>, mut stream: Stream, tls: &ListenerTls) -> Ou
     let slot = worker.timers.slot();
     slot.set_after(tls.handshake_time);
     let mut drains = false;
-    let waker = poll_fn(|cx| {
+    let first = poll_fn(|cx| {
         slot.listen(cx);
         if worker.draining.get() && !drains {
             drains = true;
             slot.set_after(DRAIN_FIRST);
         }
-        match stream.poll_readable(cx) {
-            Poll::Ready(()) => Poll::Ready(Some(cx.waker().clone())),
+        match secure::poll_first(&mut stream, cx) {
+            Poll::Ready(first) => Poll::Ready(Some((first, cx.waker().clone()))),
             Poll::Pending => slot.poll().map(|()| None),
         }
     });
-    let Some(waker) = waker.await else { return Outcome::Dropped(Handshake::Slow) };
+    let Some((first, waker)) = first.await else { return Outcome::Dropped(Handshake::Slow) };
+    if first.is_empty() {
+        return Outcome::Dropped(Handshake::Failed);
+    }
     slot.set_after(tls.handshake_time);
     let session = match tls.accept(worker.view().snapshot.client.http2) {
         Ok(session) => session,
@@ -176,7 +179,7 @@ async fn shake(worker: &Rc<Worker>, mut stream: Stream, tls: &ListenerTls) -> Ou
         }
     };
     let taken = Taken::new(worker, tls.handshakes, &waker);
-    let mut session = Box::new(Secure::new(stream, session));
+    let mut session = Box::new(Secure::begun(stream, session, first));
     let shaken = poll_fn(|cx| match session.poll_handshake(cx) {
         Poll::Ready(shaken) => Poll::Ready(Ok(shaken)),
         Poll::Pending if taken.place.is_lost.get() => Poll::Ready(Err(Handshake::Crowded)),

@@ -78,6 +78,15 @@ pub fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
+/// Waits for the first bytes of a connection and holds nothing before they are there; none where it has ended. They are
+/// read, as an accepted socket is called readable before anybody knows.
+pub fn poll_first(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
+    ready!(stream.poll_readable(cx));
+    let mut first = Vec::with_capacity(INCOMING);
+    // What has failed has ended.
+    stream.poll_read(cx, &mut first).map(|_read| first)
+}
+
 impl Secure {
     /// Before the handshake.
     pub fn new(below: Stream, session: impl Into<Connection>) -> Self {
@@ -93,6 +102,14 @@ impl Secure {
         }
     }
 
+    /// Before the handshake, with what has been read of it already.
+    pub fn begun(below: Stream, session: impl Into<Connection>, first: Vec<u8>) -> Self {
+        let mut secure = Self::new(below, session);
+        secure.records.pass(&first);
+        secure.incoming = first;
+        secure
+    }
+
     /// Ready when both sides have finished. A failure is told to the other side as far as that takes no waiting.
     pub fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         loop {
@@ -102,7 +119,9 @@ impl Secure {
             if !self.session.is_handshaking() && !self.session.wants_write() {
                 return Poll::Ready(Ok(()));
             }
-            ready!(self.poll_fill(cx));
+            if self.at == self.incoming.len() {
+                ready!(self.poll_fill(cx));
+            }
             if !self.records.has_seen_tls() {
                 return Poll::Ready(Err(Failure::NotTls));
             }

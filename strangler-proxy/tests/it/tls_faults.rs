@@ -94,6 +94,20 @@ fn a_crowd_that_never_finishes_keeps_nobody_out() {
 }
 
 #[test]
+fn who_has_not_said_anything_yet_takes_no_place_and_loses_none() {
+    let authority = Authority::new();
+    let (_upstream, proxy) =
+        shop(&authority, ", handshakes = 1, handshake_time = \"60s\"", "workers = 1\n");
+    let mut waiting: Vec<_> = (0..20).map(|_| authority.connect(&proxy, "shop.example")).collect();
+    until("all are there", || proxy.handle.connections() == 20);
+    for client in &mut waiting {
+        assert_eq!(client.ask(get("/")).status(), 200);
+    }
+    counted(&proxy, "full", 20);
+    assert!(!proxy.metrics().contains("outcome=\"crowded\""), "{}", proxy.metrics());
+}
+
+#[test]
 fn more_connections_than_may_be_are_told_by_an_alert() {
     let authority = Authority::new();
     let (_upstream, proxy) = shop(&authority, "", "workers = 1\nclient.connections = 1\n");
