@@ -13,7 +13,6 @@ use super::{
     client::Client,
     fault::Fault,
     gate::{Inside, Room},
-    grpc,
     kit::Kit,
     request::{Asked, with_facts},
     timers::Tick,
@@ -65,7 +64,7 @@ pub async fn admit(
             endpoint: None,
             tries: Vec::new(),
             waited: Duration::ZERO,
-            is_grpc: client.stream.is_http2() && grpc::is_call(kit),
+            is_grpc: client.stream.is_call(),
             pair: None,
         };
         // Once: a request that was parked has been counted.

@@ -111,8 +111,8 @@ async fn refuse(client: &mut Client, kit: &mut Kit, fault: Fault) -> Next {
     let view = client.worker.view();
     let trace = Trace::made(&client.worker.ids);
     let pseudonym = &*view.snapshot.client.pseudonym;
-    let about =
-        About { pseudonym, trace: trace.id(), is_head: false, closes: true, is_grpc: false };
+    let is_grpc = client.stream.is_call();
+    let about = About { pseudonym, trace: trace.id(), is_head: false, closes: true, is_grpc };
     kit.to_client.clear();
     answer::problem(&mut kit.to_client, fault, about);
     tracing::debug!(

@@ -10,7 +10,7 @@ use super::{
     request::Asked,
     timers::Tick,
 };
-use crate::http1::{Cause, Known};
+use crate::http1::Cause;
 
 /// The status of a side that cannot answer: the only one of a call that counts as the side's failure.
 pub const UNAVAILABLE: u8 = 14;
@@ -27,11 +27,6 @@ const TYPE: &[u8] = b"application/grpc";
 pub fn is_type(content_type: &[u8]) -> bool {
     let Some((kind, rest)) = content_type.split_at_checked(TYPE.len()) else { return false };
     kind.eq_ignore_ascii_case(TYPE) && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
-}
-
-/// Is the request a call?
-pub fn is_call(kit: &Kit) -> bool {
-    kit.request.value(&kit.input, Known::ContentType).is_some_and(is_type)
 }
 
 /// The status that a field has.

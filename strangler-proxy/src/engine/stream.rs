@@ -216,6 +216,14 @@ impl Stream {
         }
     }
 
+    /// Is it a client's stream with a gRPC call?
+    pub fn is_call(&self) -> bool {
+        match self {
+            Self::Served(stream) => stream.is_call(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::Asked(_) => false,
+        }
+    }
+
     /// Has the other side given up what it has asked for? Of a connection of its own only reading tells.
     pub fn has_gone(&self, cx: &mut Context<'_>) -> bool {
         match self {

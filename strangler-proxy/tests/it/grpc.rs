@@ -209,6 +209,23 @@ fn faults_are_told_as_calls_understand_them() {
 }
 
 #[test]
+fn a_head_that_is_refused_is_told_as_calls_understand_it() {
+    let (_server, proxy) = proxied("client.head = \"4KiB\"\nclient.target = \"1KiB\"");
+    run(async {
+        let mut client = Client::connect(proxy.address).await;
+        let large = call(UNARY).header("x-large", "v".repeat(5000));
+        for (asked, status, cause) in
+            [(large, "8", "head-too-large"), (call("/shop.v1.Stock/a%2fb"), "13", "encoded-slash")]
+        {
+            let answer = client.post(asked.body(()).unwrap(), &message(b"x")).await.unwrap();
+            assert_eq!((answer.status(), answer.grpc_status()), (200, Some(status)));
+            let told = answer.field("grpc-message").unwrap();
+            assert!(told.starts_with(cause), "{told}");
+        }
+    });
+}
+
+#[test]
 fn a_call_lasts_as_long_as_somebody_speaks_now_and_then() {
     let (_server, proxy) = proxied(
         "client.body_idle = \"60ms\"\ndefaults.timeouts = { first_byte = \"60ms\", idle = \"60ms\", stream = \"20s\" }",

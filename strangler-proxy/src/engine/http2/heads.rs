@@ -254,7 +254,7 @@ pub fn trailers(out: &mut Vec<u8>, fields: &HeaderMap) {
 }
 
 /// Is it a gRPC message? Those have their outcome in their trailers.
-fn is_grpc(headers: &HeaderMap) -> bool {
+pub fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| grpc::is_type(value.as_bytes()))
 }
 

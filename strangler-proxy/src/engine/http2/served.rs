@@ -32,6 +32,7 @@ struct Inner {
     answer: Answer,
     to_head: bool,
     is_tunnel: bool,
+    is_call: bool,
     live: Live,
 }
 
@@ -65,6 +66,7 @@ impl Served {
             answer: Answer::Head(respond, Vec::new()),
             to_head: parts.method == Method::HEAD,
             is_tunnel: frame == Frame::Raw,
+            is_call: heads::is_grpc(&parts.headers),
             live: Live::new(tally, timers),
         })))
     }
@@ -121,6 +123,11 @@ impl Served {
     /// Has the client given it up?
     pub fn has_gone(&self, cx: &mut Context<'_>) -> bool {
         self.0.borrow_mut().has_gone(cx)
+    }
+
+    /// Is the request a gRPC call, whether or not it can be read?
+    pub fn is_call(&self) -> bool {
+        self.0.borrow().is_call
     }
 
     /// Is the whole answer written?
