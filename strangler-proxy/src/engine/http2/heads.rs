@@ -72,7 +72,7 @@ pub fn request(out: &mut Vec<u8>, parts: &request::Parts, is_over: bool) -> Resu
     out.extend_from_slice(if is_tunnel { b"GET" } else { parts.method.as_str().as_bytes() });
     out.push(b' ');
     place(out, parts, scheme, is_tunnel)?;
-    fields(out, &parts.headers)?;
+    fields(out, &parts.headers, is_tunnel)?;
     let has_length = parts.headers.contains_key(header::CONTENT_LENGTH);
     let is_grpc = is_grpc(&parts.headers);
     let frame = match (is_tunnel, is_over) {
@@ -123,7 +123,9 @@ fn place(
         return Err(Unfit::Malformed("path-invalid"));
     }
     let hosts = || parts.headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
-    let agree = authority.is_some_and(|own| hosts().all(|host| own.eq_ignore_ascii_case(host)));
+    // Two of one name are refused even where they say the same, as in HTTP/1.1.
+    let agree = hosts().count() < 2
+        && authority.is_some_and(|own| hosts().all(|host| own.eq_ignore_ascii_case(host)));
     if let Some(own) = authority
         && !agree
     {
@@ -140,17 +142,18 @@ fn place(
     Ok(())
 }
 
-fn fields(out: &mut Vec<u8>, headers: &HeaderMap) -> Result<(), Unfit> {
+fn fields(out: &mut Vec<u8>, headers: &HeaderMap, is_tunnel: bool) -> Result<(), Unfit> {
     let mut cookies = 0;
     for (name, value) in headers {
         let value = value.as_bytes();
-        // RFC 9113, section 8.2.1. The reader of HTTP/1.1 takes the space for padding.
-        if value.first().is_some_and(is_space) || value.last().is_some_and(is_space) {
+        if is_padded(value) {
             return Err(Unfit::Malformed("field-value-padded"));
         }
         match *name {
             header::HOST | header::CONTENT_LENGTH => {}
             header::COOKIE => cookies += 1,
+            // It means nothing in HTTP/2 (RFC 8441, section 5), and there is one for the upstream.
+            header::SEC_WEBSOCKET_KEY if is_tunnel => {}
             _ => line(out, name.as_str().as_bytes(), value),
         }
     }
@@ -164,6 +167,11 @@ fn fields(out: &mut Vec<u8>, headers: &HeaderMap) -> Result<(), Unfit> {
         out.extend_from_slice(b"\r\n");
     }
     Ok(())
+}
+
+/// RFC 9113, section 8.2.1, wants no space around a value. The reader of HTTP/1.1 takes it for padding.
+pub fn is_padded(value: &[u8]) -> bool {
+    value.first().is_some_and(is_space) || value.last().is_some_and(is_space)
 }
 
 fn is_space(byte: &u8) -> bool {

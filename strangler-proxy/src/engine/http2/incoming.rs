@@ -22,6 +22,8 @@ pub struct Incoming {
     is_over: bool,
     /// What has failed fails for good.
     failed: bool,
+    /// Is it a client's, who gets no rule forgiven? Upstreams are: one in front of which nobody stood got away with it.
+    is_strict: bool,
     /// The trailers' `grpc-status`, where they have one.
     pub grpc_status: Option<u8>,
 }
@@ -36,8 +38,14 @@ impl Incoming {
             is_over: frame == Frame::Without,
             frame,
             failed: false,
+            is_strict: false,
             grpc_status: None,
         }
+    }
+
+    /// A client's.
+    pub fn strict(self) -> Self {
+        Self { is_strict: true, ..self }
     }
 
     /// Is there nothing to read but what has not come?
@@ -98,6 +106,10 @@ impl Incoming {
                 }
                 Some(Err(error)) => Err(error),
                 None => match ready!(from.poll_trailers(cx)) {
+                    Ok(Some(trailers)) if self.is_strict && is_any_padded(&trailers) => {
+                        self.failed = true;
+                        return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                    }
                     Ok(trailers) => {
                         self.finish(trailers.as_ref());
                         Ok(())
@@ -134,4 +146,8 @@ impl Incoming {
             self.put(|text| heads::trailers(text, trailers.unwrap_or(&none)));
         }
     }
+}
+
+fn is_any_padded(fields: &HeaderMap) -> bool {
+    fields.values().any(|value| heads::is_padded(value.as_bytes()))
 }

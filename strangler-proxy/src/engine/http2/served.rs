@@ -61,7 +61,7 @@ impl Served {
             }
         };
         Ok(Self(RefCell::new(Inner {
-            incoming: Incoming::new(text, frame),
+            incoming: Incoming::new(text, frame).strict(),
             from,
             answer: Answer::Head(respond, Vec::new()),
             to_head: parts.method == Method::HEAD,
@@ -145,11 +145,7 @@ impl Served {
 
     /// Says that the answer was cut short.
     pub fn abort(self) {
-        match self.0.into_inner().answer {
-            Answer::Head(mut respond, _) => respond.send_reset(Reason::INTERNAL_ERROR),
-            Answer::Body(_, Body::Done) => {}
-            Answer::Body(mut to, _) => to.send_reset(Reason::INTERNAL_ERROR),
-        }
+        self.0.into_inner().reset(Reason::INTERNAL_ERROR);
     }
 }
 
@@ -157,6 +153,15 @@ impl Served {
 const HEAD_GUESS: usize = 512;
 
 impl Inner {
+    /// Ends the stream, unless its answer is whole.
+    fn reset(&mut self, reason: Reason) {
+        match &mut self.answer {
+            Answer::Head(respond, _) => respond.send_reset(reason),
+            Answer::Body(_, Body::Done) => {}
+            Answer::Body(to, _) => to.send_reset(reason),
+        }
+    }
+
     fn is_answered(&self) -> bool {
         matches!(self.answer, Answer::Body(_, Body::Done))
     }
@@ -189,6 +194,9 @@ impl Inner {
             Poll::Ready(Ok(false)) => Poll::Pending,
             Poll::Ready(Err(error)) => {
                 self.live.was_cut();
+                if error.kind() == ErrorKind::InvalidData {
+                    self.reset(Reason::PROTOCOL_ERROR);
+                }
                 Poll::Ready(Err(error))
             }
             other => other,

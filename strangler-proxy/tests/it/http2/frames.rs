@@ -269,6 +269,10 @@ fn a_request_that_breaks_the_rules_costs_its_stream_and_reaches_nobody() {
         }
         bytes
     };
+    let ended = |list: &[(&str, &str)]| {
+        let opened = frame(HEADERS, END_HEADERS, 1, &fields(&GET));
+        [opened, frame(DATA, 0, 1, b"hi"), frame(HEADERS, BOTH, 1, &fields(list))].concat()
+    };
     for (what, bytes) in [
         ("a name in capitals", with(&[("X-A", "b")])),
         ("an empty name", with(&[("", "b")])),
@@ -302,6 +306,15 @@ fn a_request_that_breaks_the_rules_costs_its_stream_and_reaches_nobody() {
         ("more than the length", sent(&[("content-length", "1")], &[b"hi"])),
         ("a length that is none", sent(&[("content-length", "+2")], &[b"hi"])),
         ("two lengths", sent(&[("content-length", "2"), ("content-length", "3")], &[b"hi"])),
+        ("trailers in capitals", ended(&[("X-A", "b")])),
+        ("trailers with a line end", ended(&[("a", "b\r\nc: d")])),
+        ("trailers with a space before a value", ended(&[("a", " b")])),
+        ("trailers of the connection", ended(&[("connection", "close")])),
+        ("trailers that frame", ended(&[("transfer-encoding", "chunked")])),
+        ("trailers with a length", ended(&[("content-length", "2")])),
+        ("trailers with a host", ended(&[("host", "b")])),
+        ("trailers that let somebody in", ended(&[("authorization", "b")])),
+        ("a host twice", with(&[("host", "a"), ("host", "a")])),
         ("a protocol that is not asked for", with(&[(":protocol", "websocket")])),
     ] {
         let did = did(&shop.proxy, &bytes);

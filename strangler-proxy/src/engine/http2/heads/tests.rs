@@ -68,6 +68,13 @@ fn a_request_becomes_the_text_of_http_1() {
         ),
         (
             "GET",
+            "http://a/b",
+            &[("host", "a"), ("host", "a")],
+            true,
+            "GET http://a/b HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n",
+        ),
+        (
+            "GET",
             "/b",
             &[("host", "a"), ("host", "b")],
             true,
@@ -84,7 +91,8 @@ fn a_request_becomes_the_text_of_http_1() {
 #[test]
 fn a_websocket_becomes_an_upgrade_and_nothing_else_does() {
     let tunnel = |protocol: &'static str, is_over| {
-        let mut whole = Request::builder().method("CONNECT").uri("http://a/chat").body(()).unwrap();
+        let whole = Request::builder().method("CONNECT").uri("http://a/chat");
+        let mut whole = whole.header("sec-websocket-key", "the client's").body(()).unwrap();
         whole.extensions_mut().insert(Protocol::from_static(protocol));
         let mut out = Vec::new();
         request(&mut out, &whole.into_parts().0, is_over)
@@ -95,6 +103,7 @@ fn a_websocket_becomes_an_upgrade_and_nothing_else_does() {
     assert!(text.starts_with("GET /chat HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\n"), "{text}");
     let key = text.split("sec-websocket-key: ").nth(1).unwrap().trim_end();
     assert!(key.len() == 24 && key.ends_with("=="), "{key}");
+    assert_eq!(text.matches("sec-websocket-key").count(), 1, "{text}");
     assert_eq!(tunnel("connect-udp", false), Err(Unfit::Protocol));
     assert!(tunnel("websocket", true).is_err());
     let (answer, body) = written_response(
