@@ -4,6 +4,7 @@
 //! own framing, and not a byte is left over. Everything else is closed. So an answer can reach no request but its own.
 
 use std::{
+    io,
     rc::Rc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -287,8 +288,7 @@ impl Exchange {
                 }
                 Poll::Ready(Ok(_)) => return Poll::Ready(Err(Fault::ClosedEarly)),
                 Poll::Ready(Err(error)) => {
-                    let fault = tls_error(&error).map_or(Fault::ClosedEarly, forward::tls_fault);
-                    return Poll::Ready(Err(fault));
+                    return Poll::Ready(Err(unanswered(&error)));
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -549,5 +549,14 @@ impl Exchange {
     /// Where the bytes begin that already belong to the other protocol: in the client's input and in the buffer.
     pub fn left_over(&self) -> (usize, usize) {
         (self.upload.end(), self.download.end())
+    }
+}
+
+/// Why there is no answer on a connection that has failed.
+fn unanswered(error: &io::Error) -> Fault {
+    match tls_error(error) {
+        Some(error) => forward::tls_fault(error),
+        None if error.kind() == io::ErrorKind::InvalidData => Fault::BadResponse(Cause::Malformed),
+        None => Fault::ClosedEarly,
     }
 }

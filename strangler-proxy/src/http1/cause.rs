@@ -234,6 +234,8 @@ causes! {
     SwitchingUnasked = "switching-unasked", 502, "9110 15.2.2";
     /// A length or coding on a status that has no body.
     BodyNotAllowed = "body-not-allowed", 502, "9112 6.3";
+    /// In HTTP/2: frames or a head that break a rule of it.
+    Malformed = "malformed", 502, "9113 8.1.1";
     /// Bytes from the upstream that answer no request.
     Unsolicited = "unsolicited", 502, "9112 6.3";
 }

@@ -187,7 +187,11 @@ impl Inner {
             }
             Poll::Ready(Err(error)) => {
                 self.is_refused = is_refusal(&error);
-                Poll::Ready(Err(io::Error::other(error)))
+                let kind = match is_malformed(&error) {
+                    true => io::ErrorKind::InvalidData,
+                    false => io::ErrorKind::Other,
+                };
+                Poll::Ready(Err(io::Error::new(kind, error)))
             }
         }
     }
@@ -199,6 +203,11 @@ const HEAD_GUESS: usize = 512;
 /// Of streams that are open when a connection ends only those that its `GOAWAY` leaves out fail with it.
 fn is_refusal(error: &h2::Error) -> bool {
     error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
+}
+
+/// Has the answer, or the whole connection, been given up here because it breaks a rule?
+fn is_malformed(error: &h2::Error) -> bool {
+    error.is_library() && error.reason() != Some(Reason::NO_ERROR)
 }
 
 impl fmt::Debug for Asked {
