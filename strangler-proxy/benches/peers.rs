@@ -15,6 +15,8 @@
     reason = "a bench: it prints, and it stops where it cannot measure"
 )]
 
+#[path = "peers/calls.rs"]
+mod calls;
 #[path = "peers/launch.rs"]
 mod launch;
 #[path = "peers/load.rs"]
@@ -23,8 +25,12 @@ mod load;
 mod measure;
 #[path = "peers/proxies.rs"]
 mod proxies;
+#[path = "peers/secured.rs"]
+mod secured;
 #[path = "peers/soak.rs"]
 mod soak;
+#[path = "peers/streams.rs"]
+mod streams;
 #[path = "peers/table.rs"]
 mod table;
 #[path = "peers/upstream.rs"]
@@ -49,6 +55,7 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["upstream", address, body] => upstream::serve(address, body.parse().unwrap()),
+        ["calls", address, _] => calls::serve(address),
         ["load", rest @ ..] => Load::of(rest).run(),
         ["ours", file] => launch::ours(file),
         options => compare(options),

@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::{TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -28,7 +28,7 @@ pub struct Running {
     name: &'static str,
     child: Child,
     address: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Peer {
@@ -98,7 +98,7 @@ pub fn on(cores: &str) -> Command {
 impl Running {
     pub fn of(name: &'static str, mut command: Command, address: String, folder: TempDir) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
-        let running = Self { name, child, address, _folder: folder };
+        let running = Self { name, child, address, folder };
         let until = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect(&running.address).is_err() {
             assert!(Instant::now() < until, "{name} does not listen");
@@ -113,6 +113,11 @@ impl Running {
 
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// A file of its folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// The process and its children: nginx works in those.

@@ -2,11 +2,18 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
+    path::PathBuf,
     time::Instant,
 };
 
 use hdrhistogram::Histogram;
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use mio::{Events, Interest, Poll, Registry, Token, net::TcpStream};
+
+use crate::{
+    secured::{Config, Secured},
+    streams,
+    table::Wire,
+};
 
 const TARGET: &str = "/v1/stock/85123A?channel=web";
 const FIELDS: &str = "Host: shop.example\r\nUser-Agent: bench/1.0\r\nAccept: application/json\r\n\
@@ -18,28 +25,52 @@ const PIECE: usize = 256 * 1024;
 /// What to send: how many requests over how many connections, and how long each answer's body must be; with an upload of
 /// so many bytes where that is not nothing.
 pub struct Load {
-    address: String,
-    connections: usize,
-    requests: u64,
-    body: usize,
-    upload: usize,
+    pub address: String,
+    pub connections: usize,
+    pub requests: u64,
+    pub body: usize,
+    pub upload: usize,
+    pub wire: Wire,
+    pub streams: usize,
+    /// The certificate to trust.
+    pub certificate: PathBuf,
 }
 
 impl Load {
     /// From the words of its own command line.
     pub fn of(words: &[&str]) -> Self {
-        let [address, connections, requests, body, upload] = words else { panic!("five words") };
+        let [address, connections, requests, body, upload, wire, streams, certificate] = words
+        else {
+            panic!("eight words")
+        };
         Self {
             address: (*address).to_owned(),
             connections: connections.parse().unwrap(),
             requests: requests.parse().unwrap(),
             body: body.parse().unwrap(),
             upload: upload.parse().unwrap(),
+            wire: Wire::of(wire),
+            streams: streams.parse().unwrap(),
+            certificate: certificate.into(),
         }
     }
 
     /// Sends all, then prints p50 and p99 in microseconds and the seconds it took.
     pub fn run(&self) {
+        match self.wire {
+            Wire::Http1 | Wire::Tls | Wire::TlsNew => self.run_http1(),
+            Wire::Http2 | Wire::Grpc => streams::run(self),
+        }
+    }
+
+    /// How many answers are left out of the latencies: the first ones of each connection show how long a queue of new
+    /// connections takes.
+    pub fn unheard(&self) -> u64 {
+        let at_once = u64::try_from(self.connections * self.streams).unwrap();
+        (2 * at_once).min(self.requests / 2)
+    }
+
+    fn run_http1(&self) {
         let head = match self.upload {
             0 => format!("GET {TARGET} HTTP/1.1\r\n{FIELDS}\r\n"),
             length => format!("POST {TARGET} HTTP/1.1\r\n{FIELDS}Content-Length: {length}\r\n\r\n"),
@@ -47,17 +78,14 @@ impl Load {
         let (head, piece) = (head.into_bytes(), vec![b'x'; self.upload.min(PIECE)]);
         let mut poll = Poll::new().unwrap();
         let mut events = Events::with_capacity(1024);
-        let mut open: Vec<Connection> = Vec::new();
-        for at in 0..self.connections {
-            let mut stream = TcpStream::connect(self.address.parse().unwrap()).unwrap();
-            stream.set_nodelay(true).unwrap();
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut stream, Token(at), interest).unwrap();
-            open.push(Connection { stream, sent: None, written: 0, have: 0, head: None });
-        }
+        let tls = self.wire.is_secured().then(|| Config::new(&self.certificate, b"http/1.1"));
+        let connect =
+            |registry: &Registry, at| Connection::open(&self.address, tls.as_ref(), registry, at);
+        let mut open: Vec<Connection> =
+            (0..self.connections).map(|at| connect(poll.registry(), at)).collect();
         let mut took = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap();
         let (mut left, mut unsent) = (self.requests, self.requests);
-        let first = (2 * u64::try_from(self.connections).unwrap()).min(self.requests / 2);
+        let first = self.unheard();
         let mut buffer = vec![0_u8; 64 * 1024];
         let started = Instant::now();
         while left > 0 {
@@ -75,11 +103,16 @@ impl Load {
                     continue;
                 }
                 while let Some(micros) = connection.receive(&mut buffer, self.body) {
-                    // The first ones of each connection show how long a queue of new connections takes.
                     if self.requests - left >= first {
                         took.saturating_record(micros);
                     }
                     left -= 1;
+                    if self.wire == Wire::TlsNew && unsent > 0 {
+                        *connection = connect(poll.registry(), event.token().0);
+                        connection.begin();
+                        unsent -= 1;
+                        break;
+                    }
                     if unsent > 0 {
                         connection.begin();
                         connection.send(&head, &piece, self.upload);
@@ -88,13 +121,24 @@ impl Load {
                 }
             }
         }
-        let seconds = started.elapsed().as_secs_f64();
-        println!("{} {} {seconds}", took.value_at_quantile(0.5), took.value_at_quantile(0.99));
+        tell(&took, started);
     }
 }
 
+/// Tells the latencies and how long it all took.
+pub fn tell(took: &Histogram<u64>, started: Instant) {
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{} {} {seconds}", took.value_at_quantile(0.5), took.value_at_quantile(0.99));
+}
+
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
 struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    /// Does a read that fills less than it may mean that nothing is left?
+    is_plain: bool,
     sent: Option<Instant>,
     /// Bytes of the request that have gone.
     written: usize,
@@ -105,6 +149,19 @@ struct Connection {
 }
 
 impl Connection {
+    fn open(address: &str, tls: Option<&Config>, registry: &Registry, at: usize) -> Self {
+        let mut stream = TcpStream::connect(address.parse().unwrap()).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut stream, Token(at), interest).unwrap();
+        let stream: Box<dyn Stream> = match tls {
+            None => Box::new(stream),
+            Some(tls) => Box::new(Secured::new(stream, tls)),
+        };
+        let is_plain = tls.is_none();
+        Self { stream, is_plain, sent: None, written: 0, have: 0, head: None }
+    }
+
     fn begin(&mut self) {
         self.sent = Some(Instant::now());
         self.written = 0;
@@ -155,7 +212,7 @@ impl Connection {
                 self.sent = None;
                 return Some(u64::try_from(sent.elapsed().as_micros()).unwrap());
             }
-            if count < buffer.len() {
+            if self.is_plain && count < buffer.len() {
                 return None;
             }
         }

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::{
     launch::{self, Running},
+    proxies::CERTIFICATE,
     table::Case,
 };
 
@@ -39,6 +40,8 @@ pub fn load(case: &Case, proxy: &Running, requests: u64) -> Vec<f64> {
         .args(["load", proxy.address()])
         .args([case.connections.to_string(), requests.to_string()])
         .args([case.body.to_string(), case.upload.to_string()])
+        .args([case.wire.words(), &case.streams.to_string()])
+        .arg(proxy.file(CERTIFICATE))
         .output()
         .expect("the load generator runs");
     let text = String::from_utf8_lossy(&load.stdout);

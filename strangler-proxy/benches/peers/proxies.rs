@@ -2,11 +2,16 @@
 
 use std::{fs, path::Path};
 
+use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+
 use crate::{
     launch::{self, Peer, Running},
     measure::load_cores,
-    table::Case,
+    table::{Case, Wire},
 };
+
+/// The file with certificate and key in a proxy's folder: ECDSA with P-256, as most have today.
+pub const CERTIFICATE: &str = "shop.pem";
 
 /// Who is measured in a case.
 #[derive(Debug, Clone, Copy)]
@@ -41,10 +46,15 @@ impl Contender {
     pub fn start(&self, case: &Case, upstream: &str) -> Running {
         let cores = if case.workers == 1 { "1" } else { "0,1" };
         let case = Case { routes: self.routes.unwrap_or(case.routes), ..*case };
-        self.peer.start(cores, |address, folder| match self.peer {
-            Peer::Ours => ours(&case, address, upstream),
-            Peer::Nginx => nginx(&case, address, upstream, folder),
-            Peer::Haproxy => haproxy(&case, address, upstream, folder),
+        self.peer.start(cores, |address, folder| {
+            if case.wire.is_secured() {
+                certify(&folder.join(CERTIFICATE));
+            }
+            match self.peer {
+                Peer::Ours => ours(&case, address, upstream, folder),
+                Peer::Nginx => nginx(&case, address, upstream, folder),
+                Peer::Haproxy => haproxy(&case, address, upstream, folder),
+            }
         })
     }
 }
@@ -54,12 +64,30 @@ fn others(case: &Case) -> std::ops::Range<usize> {
     1..case.routes
 }
 
-fn ours(case: &Case, address: &str, upstream: &str) -> String {
+/// A certificate that says for itself.
+fn certify(file: &Path) {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let params = CertificateParams::new(vec!["shop.example".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    fs::write(file, certificate.pem() + &key.serialize_pem()).unwrap();
+}
+
+fn ours(case: &Case, address: &str, upstream: &str, folder: &Path) -> String {
+    let file = folder.join(CERTIFICATE);
+    let tls = if case.wire.is_secured() {
+        format!(", tls = {{ certificates = [{{ cert = \"{}\" }}] }}", file.display())
+    } else {
+        String::new()
+    };
+    let scheme = if case.wire == Wire::Grpc { "h2c" } else { "http" };
     let mut config = format!(
         "workers = {}\naccess_log = false\nadmin.enabled = false\n\
-         listen = [\"{address}\"]\nfrom = \"http://{upstream}\"\n",
+         listen = [{{ address = \"{address}\"{tls} }}]\nfrom = \"{scheme}://{upstream}\"\n",
         case.workers
     );
+    if case.wire == Wire::Grpc {
+        return config + "[[routes]]\nname = \"stock\"\ngrpc = \"shop.v1.Stock/Reserve\"\n";
+    }
     for at in others(case) {
         config += &format!("[[routes]]\nname = \"r{at}\"\npath = \"/v1/r{at}/{{id}}\"\n");
     }
@@ -69,11 +97,33 @@ fn ours(case: &Case, address: &str, upstream: &str) -> String {
 
 fn nginx(case: &Case, address: &str, upstream: &str, folder: &Path) -> String {
     let (workers, folder) = (case.workers, folder.display());
-    let pass = "proxy_pass http://up; proxy_http_version 1.1;\n\
-         proxy_set_header Connection \"\"; proxy_set_header Host $host;\n\
-         proxy_set_header X-Request-Id $request_id;\n\
-         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
-         proxy_set_header X-Forwarded-Proto $scheme;";
+    let (kind, begin) = match case.wire {
+        Wire::Grpc => ("grpc", "grpc_pass grpc://up;"),
+        _ => {
+            let begin = "proxy_pass http://up; proxy_http_version 1.1;\n\
+                 proxy_set_header Connection \"\";";
+            ("proxy", begin)
+        }
+    };
+    let pass = format!(
+        "{begin} {kind}_set_header Host $host;\n\
+         {kind}_set_header X-Request-Id $request_id;\n\
+         {kind}_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
+         {kind}_set_header X-Forwarded-Proto $scheme;"
+    );
+    let listen = match case.wire {
+        Wire::Http1 => "",
+        Wire::Tls | Wire::TlsNew => "ssl",
+        Wire::Http2 => "ssl http2",
+        Wire::Grpc => "http2",
+    };
+    let certificate = if case.wire.is_secured() {
+        format!(
+            "ssl_certificate {folder}/{CERTIFICATE}; ssl_certificate_key {folder}/{CERTIFICATE}; ssl_protocols TLSv1.3;\n"
+        )
+    } else {
+        String::new()
+    };
     let mut config = format!(
         "worker_processes {workers}; daemon off; pid {folder}/pid; error_log stderr warn;\n\
          events {{ worker_connections 4096; }}\n\
@@ -82,7 +132,7 @@ fn nginx(case: &Case, address: &str, upstream: &str, folder: &Path) -> String {
          client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;\n\
          uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;\n\
          upstream up {{ server {upstream}; keepalive 600; keepalive_requests 100000000; }}\n\
-         server {{ listen {address} reuseport;\n"
+         server {{ listen {address} reuseport {listen};\n{certificate}"
     );
     for at in others(case) {
         config += &format!("location /v1/r{at}/ {{ {pass} }}\n");
@@ -100,14 +150,23 @@ fn haproxy(case: &Case, address: &str, upstream: &str, folder: &Path) -> String 
     } else {
         String::new()
     };
+    let file = folder.join(CERTIFICATE);
+    let bind = match case.wire {
+        Wire::Http1 => String::new(),
+        Wire::Tls | Wire::TlsNew => format!(" ssl crt {} alpn http/1.1", file.display()),
+        Wire::Http2 => format!(" ssl crt {} alpn h2,http/1.1", file.display()),
+        Wire::Grpc => " proto h2".to_owned(),
+    };
+    let server = if case.wire == Wire::Grpc { " proto h2" } else { "" };
+    let scheme = if case.wire.is_secured() { "https" } else { "http" };
     format!(
         "global\n  nbthread {}\n  maxconn 4096\n\
          defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
          \x20 option http-keep-alive\n  http-reuse always\n\
-         frontend f\n  bind {address}\n  unique-id-format %{{+X}}o%ci%cp%fi%fp%Ts%rt%pid\n\
+         frontend f\n  bind {address}{bind}\n  unique-id-format %{{+X}}o%ci%cp%fi%fp%Ts%rt%pid\n\
          \x20 unique-id-header X-Request-Id\n{choice}  default_backend b\n\
-         backend b\n  option forwardfor\n  http-request set-header X-Forwarded-Proto http\n\
-         \x20 server s {upstream} maxconn 4096\n",
+         backend b\n  option forwardfor\n  http-request set-header X-Forwarded-Proto {scheme}\n\
+         \x20 server s {upstream} maxconn 4096{server}\n",
         case.workers
     )
 }
@@ -117,6 +176,7 @@ pub fn upstream(case: &Case) -> Running {
     let address = launch::free_address();
     let mut command = launch::on(load_cores(case));
     command.arg(std::env::current_exe().unwrap());
-    command.args(["upstream", &address, &case.body.to_string()]);
+    let kind = if case.wire == Wire::Grpc { "calls" } else { "upstream" };
+    command.args([kind, &address, &case.body.to_string()]);
     Running::of("upstream", command, address, tempfile::tempdir().unwrap())
 }

@@ -4,11 +4,54 @@ use serde_json::{Value, json};
 
 use crate::{measure::Sample, proxies::Contender};
 
+/// What is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// HTTP/1.1 on both sides.
+    Http1,
+    /// HTTP/1.1 over TLS 1.3 with the client.
+    Tls,
+    /// The same with a new connection and a full handshake for every request.
+    TlsNew,
+    /// HTTP/2 over TLS 1.3 with the client, HTTP/1.1 with the upstream.
+    Http2,
+    /// Unary calls of gRPC, HTTP/2 in the clear on both sides.
+    Grpc,
+}
+
+impl Wire {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Http1, "HTTP/1.1"),
+        (Self::Tls, "HTTP/1.1 over TLS 1.3"),
+        (Self::TlsNew, "HTTP/1.1, a new connection over TLS 1.3 for each request"),
+        (Self::Http2, "HTTP/2 over TLS 1.3, HTTP/1.1 behind"),
+        (Self::Grpc, "gRPC, HTTP/2 on both sides"),
+    ];
+
+    /// What it is, in words.
+    pub fn words(self) -> &'static str {
+        Self::ALL.iter().find(|(wire, _)| *wire == self).unwrap().1
+    }
+
+    /// By its words.
+    pub fn of(words: &str) -> Self {
+        Self::ALL.iter().find(|(_, known)| *known == words).unwrap().0
+    }
+
+    /// Does the client come over TLS?
+    pub fn is_secured(self) -> bool {
+        matches!(self, Self::Tls | Self::TlsNew | Self::Http2)
+    }
+}
+
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
     pub name: &'static str,
+    pub wire: Wire,
     pub connections: usize,
+    /// Requests at once on each of them.
+    pub streams: usize,
     /// Bytes of each answer's body.
     pub body: usize,
     /// Bytes of each request's body.
@@ -25,7 +68,9 @@ impl Case {
     /// The one that others differ from: 64 connections, 200 bytes, one worker.
     const BASE: Self = Self {
         name: "base",
+        wire: Wire::Http1,
         connections: 64,
+        streams: 1,
         body: 200,
         upload: 0,
         workers: 1,
@@ -33,7 +78,10 @@ impl Case {
         requests: 200_000,
     };
 
-    pub const ALL: [Self; 7] = [
+    /// Many requests on each of a few connections.
+    const SHARED: Self = Self { connections: 16, streams: 10, requests: 100_000, ..Self::BASE };
+
+    pub const ALL: [Self; 11] = [
         Self::BASE,
         Self { name: "16k", body: 16 * 1024, requests: 100_000, ..Self::BASE },
         Self { name: "512", connections: 512, ..Self::BASE },
@@ -48,6 +96,16 @@ impl Case {
             requests: 40,
             ..Self::BASE
         },
+        Self { name: "tls", wire: Wire::Tls, ..Self::BASE },
+        Self {
+            name: "tls-new",
+            wire: Wire::TlsNew,
+            connections: 16,
+            requests: 5_000,
+            ..Self::BASE
+        },
+        Self { name: "h2", wire: Wire::Http2, ..Self::SHARED },
+        Self { name: "grpc", wire: Wire::Grpc, body: 64, ..Self::SHARED },
     ];
 
     /// What it is, in words.
@@ -59,8 +117,14 @@ impl Case {
             if self.upload > 0 { format!("{} up, ", size(self.upload)) } else { String::new() };
         let routes =
             if self.routes > 1 { format!("{} routes, ", self.routes) } else { String::new() };
+        let streams = if self.streams > 1 {
+            format!(" with {} streams each", self.streams)
+        } else {
+            String::new()
+        };
         format!(
-            "{} connections, {upload}{} down, {routes}{} worker(s), {} requests a round",
+            "{}; {} connections{streams}, {upload}{} down, {routes}{} worker(s), {} requests a round",
+            self.wire.words(),
             self.connections,
             size(self.body),
             self.workers,
@@ -143,7 +207,8 @@ pub fn json(case: &Case, contenders: &[Contender], samples: &[Vec<Sample>]) -> V
         })
         .collect();
     json!({
-        "case": case.name, "connections": case.connections, "body": case.body,
+        "case": case.name, "wire": case.wire.words(), "connections": case.connections,
+        "streams": case.streams, "body": case.body,
         "upload": case.upload, "workers": case.workers, "routes": case.routes,
         "requests": case.requests, "rows": rows,
     })
