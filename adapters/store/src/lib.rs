@@ -30,6 +30,7 @@ mod prepared;
 mod provision;
 mod queue;
 pub mod schema;
+mod scratch;
 mod server;
 mod sqlite;
 mod store;
@@ -53,6 +54,7 @@ pub use module::ModuleDescriptor;
 pub use outbox::FeedPage;
 pub use prepared::{Place, Prepared, Texts};
 pub use provision::{module_location, provision};
+pub use scratch::Scratch;
 pub use store::Store;
 pub use tx::{Abort, Tx};
 

@@ -1,11 +1,10 @@
 //! Private databases for tests.
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
-use diesel::{PgConnection, RunQueryDsl, connection::SimpleConnection, sql_types::Text};
-use kernel_api::{Clock, Id};
+use kernel_api::Clock;
 use tempfile::TempDir;
 
-use crate::{Limits, Location, Migrations, Store, migrate, postgres as server, provision};
+use crate::{Limits, Location, Migrations, Scratch, Store, migrate, postgres as server, provision};
 
 /// Where a server is looked for when `BANYAN_TEST_POSTGRES` does not say: over TCP and on the usual socket.
 const USUAL_URLS: [&str; 2] = [
@@ -22,10 +21,7 @@ pub enum Private {
 }
 
 /// A database on the test server that is dropped, with the roles made for it, at the end.
-pub struct PrivateDatabase {
-    server_url: String,
-    name: String,
-}
+pub struct PrivateDatabase(Scratch);
 
 impl PrivateDatabase {
     /// A new database; `None`, and a line that says so, when there is no server. In CI that is a failure.
@@ -35,53 +31,17 @@ impl PrivateDatabase {
             eprintln!("skipped: PostgreSQL not reachable");
             return None;
         };
-        let id = Id::<()>::fresh().uuid().simple().to_string();
-        // The end of the id: its start is the time, the same for tests that start together.
-        let name = format!("banyan_test_{}", id.get(20..).expect("a UUID has 32 digits"));
-        let mut c = server::establish(&server_url).expect("the server answered a moment ago");
-        c.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database for the test");
-        Some(Self { server_url, name })
+        Some(Self(Scratch::create(&server_url).expect("the server answered a moment ago")))
     }
 
     /// The administrator's URL of this database.
     pub fn admin_url(&self) -> String {
-        let (start, parameters) = self.server_url.split_once('?').unwrap_or((&self.server_url, ""));
-        let start = start.rsplit_once('/').map_or(start, |(start, _database)| start);
-        let question = if parameters.is_empty() { "" } else { "?" };
-        format!("{start}/{}{question}{parameters}", self.name)
+        self.0.admin_url()
     }
 
     /// The database's name.
     pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl Drop for PrivateDatabase {
-    fn drop(&mut self) {
-        if let Err(error) = self.remove() {
-            eprintln!("cannot drop {}: {error}", self.name);
-        }
-    }
-}
-
-impl PrivateDatabase {
-    fn remove(&self) -> Result<(), Box<dyn std::error::Error>> {
-        #[derive(diesel::QueryableByName)]
-        struct Role {
-            #[diesel(sql_type = Text)]
-            rolname: String,
-        }
-        let mut c: PgConnection = server::establish(&self.server_url)?;
-        c.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name))?;
-        let roles: Vec<Role> =
-            diesel::sql_query("SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, $1)")
-                .bind::<Text, _>(&self.name)
-                .load(&mut c)?;
-        for role in roles {
-            c.batch_execute(&format!("DROP ROLE {}", provision::identifier(&role.rolname)))?;
-        }
-        Ok(())
+        self.0.name()
     }
 }
 
