@@ -43,7 +43,7 @@ pub struct RemoteLimits {
     pub calls_max: usize,
     /// Callers that wait for a place among them.
     pub waiting_max: usize,
-    /// How long they wait.
+    /// How long they wait: as long as a closed gate may hold those who have the places, so that a switch turns nobody away.
     pub waiting: Duration,
     /// Tries in a row without an answer that open the breaker.
     pub breaker_failures: u32,
@@ -64,7 +64,7 @@ impl Default for RemoteLimits {
             retry_burst: 20,
             calls_max: 64,
             waiting_max: 256,
-            waiting: Duration::from_millis(250),
+            waiting: Duration::from_secs(1),
             breaker_failures: 5,
             breaker_open: Duration::from_secs(1),
             answer_bytes_max: 8 * 1024 * 1024,

@@ -8,7 +8,8 @@
 //! 4. [`copy`](Mover::copy): the rows, in chunks.
 //! 5. [`follow`](Mover::follow), again and again: the target becomes what the source is.
 //! 6. [`verify`](Mover::verify): checksums of both sides at one moment.
-//! 7. [`switch`](Mover::switch): the last changes under the fence's lock, then the source's row, then the target's.
+//! 7. [`approach`](Mover::approach), before callers are held; then [`switch`](Mover::switch): the last changes under the
+//!    fence's lock, then the source's row, then the target's.
 //! 8. `back().follow()`: the old side follows the new one, so that [`back`](Mover::back)`().switch()` loses nothing.
 //! 9. [`remove`](Mover::remove): everything that the move made.
 //!
@@ -38,11 +39,19 @@ mod state;
 mod switch;
 mod verify;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 
-use self::{lite::Lite, pg::Pg, shape::Table, side::Side};
+use self::{
+    lite::Lite,
+    pg::Pg,
+    shape::Table,
+    side::{Change, Side},
+};
 use crate::{Location, Migrations, Standing};
 
 pub use self::{
@@ -124,6 +133,10 @@ struct Links {
     /// The same tables as the target has them.
     there: Vec<Table>,
     is_prepared: bool,
+    /// The source's foreign keys are checked, where it gave them up while it followed.
+    is_validated: bool,
+    /// What an [approach](Mover::approach) found: the rows in which a lease stood then or was changed since.
+    near: Option<BTreeSet<Change>>,
 }
 
 impl Mover {
@@ -218,6 +231,8 @@ impl Mover {
         let id = &self.sides.id;
         self.with(|links| {
             links.loosen(id)?;
+            links.validate(id);
+            links.near = None;
             links.begin_batch(id)?;
             let rows = links.apply(id, &[], &mut |_table, _key| {})?;
             links.target.commit()?;
@@ -233,6 +248,7 @@ impl Mover {
         let id = &self.sides.id;
         self.with(|links| {
             links.loosen(id)?;
+            links.near = None;
             let mut tables = Vec::new();
             for at in 0..links.tables.len() {
                 tables.push(links.compare(id, at, &|| self.at(Point::Applied))?);
@@ -241,28 +257,48 @@ impl Mover {
         })
     }
 
+    /// Does what of a switch need not be done while callers are held: a [`switch`](Self::switch) soon after has little
+    /// left to do. May be left out.
+    pub fn approach(&self, wish: &Switch) -> Result<(), SwitchError> {
+        let id = &self.sides.id;
+        self.switching(|links| {
+            links.loosen(id)?;
+            links.approach(id, wish)
+        })
+    }
+
     /// Gives the module to another owner, whose database the target is: see [`Switch`] and [`SwitchError`]. Asked for
     /// again after its point of no return, it brings itself to its end.
     pub fn switch(&self, wish: &Switch) -> Result<Switched, SwitchError> {
         let id = &self.sides.id;
+        self.switching(|links| {
+            if links.near.is_none() {
+                links.loosen(id)?;
+            }
+            links.switch(id, wish, &|point| self.at(point))
+        })
+    }
+
+    /// As [`with`](Self::with); after a "not now" the connections are kept.
+    fn switching<T>(
+        &self,
+        f: impl FnOnce(&mut Links) -> Result<T, SwitchError>,
+    ) -> Result<T, SwitchError> {
         let mut failed = None;
-        let done = self.with(|links| {
-            links.loosen(id)?;
-            match links.switch(id, wish, &|point| self.at(point)) {
-                Ok(switched) => Ok(Some(switched)),
-                Err(error @ SwitchError::NotNow(_)) => {
-                    failed = Some(error);
-                    Ok(None)
-                }
-                Err(SwitchError::Failed(error)) => Err(error),
-                Err(SwitchError::Doubtful(error)) => {
-                    failed = Some(SwitchError::Doubtful(error.clone()));
-                    Err(error)
-                }
+        let done = self.with(|links| match f(links) {
+            Ok(done) => Ok(Some(done)),
+            Err(error @ SwitchError::NotNow(_)) => {
+                failed = Some(error);
+                Ok(None)
+            }
+            Err(SwitchError::Failed(error)) => Err(error),
+            Err(SwitchError::Doubtful(error)) => {
+                failed = Some(SwitchError::Doubtful(error.clone()));
+                Err(error)
             }
         });
         match (done, failed) {
-            (Ok(Some(switched)), _) => Ok(switched),
+            (Ok(Some(done)), _) => Ok(done),
             (_, Some(error)) => Err(error),
             (Err(error), None) => Err(SwitchError::Failed(error)),
             (Ok(None), None) => Err(SwitchError::NotNow("no reason was given".to_owned())),
@@ -347,7 +383,15 @@ impl Mover {
         if !blockers.is_empty() {
             return Err(MoveError::Blocked(blockers));
         }
-        Ok(Links { source, target, tables: here.tables, there: there.tables, is_prepared: false })
+        Ok(Links {
+            source,
+            target,
+            tables: here.tables,
+            there: there.tables,
+            is_prepared: false,
+            is_validated: false,
+            near: None,
+        })
     }
 }
 
@@ -363,6 +407,22 @@ impl Links {
     fn loosen(&mut self, id: &MoveId) -> Result<(), MoveError> {
         self.check_prepared(id)?;
         keys::loosen(&mut *self.target, id)
+    }
+
+    /// A side that leads since a switch has foreign keys again; the rows that were there are checked now, since the pause
+    /// does not wait for that.
+    fn validate(&mut self, id: &MoveId) {
+        if self.is_validated {
+            return;
+        }
+        match keys::validate(&mut *self.source, id) {
+            Ok(()) => self.is_validated = true,
+            // The next batch tries it again.
+            Err(error) => {
+                tracing::warn!(%error, "foreign keys are not validated yet");
+                self.source.roll_back();
+            }
+        }
     }
 }
 

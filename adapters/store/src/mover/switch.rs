@@ -34,12 +34,14 @@ const SQLITE_PATIENCE: u32 = 5;
 pub struct Switch {
     /// The deployment that owns the module then.
     pub to: String,
+    /// The source's epoch, where it is known: with another one it is not certain what has happened.
+    pub epoch: Option<u64>,
     /// Changes that may still wait when the lock is asked for.
     pub lag_max: u64,
     /// How long the lock may be waited for. On PostgreSQL every writer queues behind that wait.
     pub lock_wait: Duration,
-    /// How long the lock may be held before the point of no return.
-    pub hold_max: Duration,
+    /// From the call to the point of no return at most; a switch that would take longer gives up.
+    pub within: Duration,
     /// Sessions on PostgreSQL that keep the lock from the switch with a transaction older than this are ended: a frozen
     /// process holds its transaction for ever. `None`: the switch gives up instead.
     pub end_older_than: Option<Duration>,
@@ -50,9 +52,10 @@ impl Switch {
     pub fn to(owner: &str) -> Self {
         Self {
             to: owner.to_owned(),
+            epoch: None,
             lag_max: 100,
             lock_wait: Duration::from_millis(40),
-            hold_max: Duration::from_millis(80),
+            within: Duration::from_millis(120),
             end_older_than: None,
         }
     }
@@ -65,6 +68,8 @@ pub struct Switched {
     pub standing: Standing,
     /// Changes that were applied under the lock.
     pub rows: u64,
+    /// In front of the lock: what was left to make ready and to follow.
+    pub neared: Duration,
     /// Waiting for the lock, while writers may have queued.
     pub waited: Duration,
     /// From the lock to the target being what the source is.
@@ -84,36 +89,52 @@ impl Switched {
 pub(super) type At<'a> = &'a dyn Fn(Point) -> Result<(), MoveError>;
 
 impl Links {
+    /// What a switch need not do while callers wait: makes ready and follows until little is left.
+    pub fn approach(&mut self, id: &MoveId, wish: &Switch) -> Result<(), SwitchError> {
+        self.near = None;
+        self.check_direction(id)?;
+        self.check_copied(id)?;
+        self.get_ready(id)?;
+        let mut leased = self.leased()?;
+        self.near(id, wish, &mut leased)?;
+        self.near = Some(leased);
+        Ok(())
+    }
+
     pub fn switch(
         &mut self,
         id: &MoveId,
         wish: &Switch,
         at: At<'_>,
     ) -> Result<Switched, SwitchError> {
+        let since = Instant::now();
         self.check_prepared(id)?;
         if wish.to.is_empty() || wish.to.starts_with(super::names::NOBODY) {
             return Err(MoveError::Unfit(format!("`{}` is no deployment's name", wish.to)).into());
         }
-        if !state::leads(&mut *self.source, id)? && standing(&mut *self.source)?.owner == wish.to {
+        let row = standing(&mut *self.source)?;
+        if wish.epoch.is_some_and(|epoch| epoch != row.epoch) {
+            let why = format!("the row says `{}` at epoch {}", row.owner, row.epoch);
+            return Err(SwitchError::Doubtful(MoveError::OutOfOrder(why)));
+        }
+        if row.owner == wish.to && !state::leads(&mut *self.source, id)? {
             return self.again(id, at);
         }
-        self.check_direction(id)?;
-        self.check_copied(id)?;
-        self.get_ready(id)?;
-        let mut leased = self.leased()?;
+        if self.near.is_none() {
+            self.approach(id, wish)?;
+        }
+        let mut leased = self.near.take().unwrap_or_default();
         self.near(id, wish, &mut leased)?;
         self.long_transactions(wish)?;
-        let since = Instant::now();
-        let before = self.lock(id, wish)?;
-        let waited = since.elapsed();
-        let locked = Instant::now();
+        let neared = since.elapsed();
+        let before = self.lock(id, wish, since)?;
+        let locked = since.elapsed();
         let rows = match self.catch_up(id, leased, at) {
-            Ok(_rows) if locked.elapsed() > wish.hold_max => {
+            Ok(_rows) if since.elapsed() > wish.within => {
                 self.give_up();
-                return Err(SwitchError::NotNow(format!(
-                    "the last changes took {} ms under the lock",
-                    locked.elapsed().as_millis()
-                )));
+                let took = (since.elapsed() - locked).as_millis();
+                let what = format!("the last changes took {took} ms under the lock");
+                return Err(SwitchError::NotNow(what));
             }
             Ok(rows) => rows,
             Err(error) => {
@@ -121,13 +142,17 @@ impl Links {
                 return Err(passing(error));
             }
         };
-        let caught_up = locked.elapsed();
-        let committing = Instant::now();
+        let caught_up = since.elapsed();
         let count = rows.len() as u64;
         let standing = self.commit(id, wish, &before, rows, at)?;
-        let committed = committing.elapsed();
-        self.after_flip(id)?;
-        Ok(Switched { standing, rows: count, waited, caught_up, committed })
+        Ok(Switched {
+            standing,
+            rows: count,
+            neared,
+            waited: locked - neared,
+            caught_up: caught_up - locked,
+            committed: since.elapsed() - caught_up,
+        })
     }
 
     /// The same switch, asked for again after its point of no return.
@@ -137,6 +162,7 @@ impl Links {
         Ok(Switched {
             standing,
             rows: 0,
+            neared: Duration::ZERO,
             waited: Duration::ZERO,
             caught_up: Duration::ZERO,
             committed: since.elapsed(),
@@ -173,13 +199,16 @@ impl Links {
         Ok(found)
     }
 
-    /// Follows until few changes are left.
+    /// Follows until few changes are left. Rows of leases that change meanwhile are among `leased`.
     fn near(
         &mut self,
         id: &MoveId,
         wish: &Switch,
         leased: &mut BTreeSet<Change>,
     ) -> Result<(), SwitchError> {
+        if self.lag(id)? <= wish.lag_max {
+            return Ok(());
+        }
         let has_lease = lease_tables(&self.tables);
         for _round in 0..ROUNDS_MAX {
             self.begin_batch(id)?;
@@ -232,11 +261,21 @@ impl Links {
         Ok(())
     }
 
-    fn lock(&mut self, id: &MoveId, wish: &Switch) -> Result<Standing, SwitchError> {
+    fn lock(
+        &mut self,
+        id: &MoveId,
+        wish: &Switch,
+        since: Instant,
+    ) -> Result<Standing, SwitchError> {
+        let left = wish.within.saturating_sub(since.elapsed());
+        if left < wish.lock_wait {
+            let took = since.elapsed().as_millis();
+            return Err(SwitchError::NotNow(format!("{took} ms are gone before the lock")));
+        }
         let wait = if self.source.is_postgres() {
             wish.lock_wait
         } else {
-            wish.lock_wait * SQLITE_PATIENCE
+            left.min(wish.lock_wait * SQLITE_PATIENCE)
         };
         let locked = self
             .target
@@ -361,16 +400,6 @@ impl Links {
         self.source.commit()?;
         at(Point::Flipped)?;
         Ok(row)
-    }
-
-    /// What the pause does not wait for.
-    fn after_flip(&mut self, id: &MoveId) -> Result<(), SwitchError> {
-        // The switch is done; what fails here is done again by the next call.
-        if let Err(error) = keys::validate(&mut *self.target, id) {
-            tracing::warn!(%error, "foreign keys are not validated yet");
-            self.target.roll_back();
-        }
-        Ok(())
     }
 }
 

@@ -84,6 +84,8 @@ pub struct Pause {
     pub total_us: u64,
     /// The gates close and what is under way ends.
     pub hold_us: u64,
+    /// What came since it was approached is followed, until little is left.
+    pub near_us: u64,
     /// The source's fence is waited for.
     pub lock_us: u64,
     /// What is left is followed.

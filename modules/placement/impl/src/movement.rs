@@ -54,6 +54,9 @@ pub(crate) trait Movement: Send + Sync + 'static {
     /// Compares both sides, table by table.
     async fn compare(&self, leg: Leg) -> Result<Vec<TableCompared>, Trouble>;
 
+    /// What of a switch need not be done while callers are held; a switch soon after has little left to do.
+    async fn approach(&self, leg: Leg, wish: &Switch) -> Result<(), Trouble>;
+
     /// Fences the source, follows to the end, gives it up, opens the target, which writes down what changes from then on.
     /// Every other trouble than
     /// [`Trouble::Unknown`] is certain to have changed nothing.

@@ -146,7 +146,7 @@ pub fn unhurried(to: &str) -> Switch {
     Switch {
         lag_max: 5000,
         lock_wait: Duration::from_millis(500),
-        hold_max: Duration::from_secs(20),
+        within: Duration::from_secs(20),
         ..Switch::to(to)
     }
 }

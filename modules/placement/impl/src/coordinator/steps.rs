@@ -179,7 +179,14 @@ impl Hands {
         if state.step == Step::Observe {
             self.count_clients().await;
         }
-        Ok(if followed.left <= LAG_MAX { Seen::Done } else { Seen::NotYet })
+        if followed.left > LAG_MAX {
+            return Ok(Seen::NotYet);
+        }
+        if state.step == Step::Approach && !state.paused {
+            // The gates close next: what can be done before they do is done now.
+            movement.approach(leg, &self.wish(state)).await?;
+        }
+        Ok(Seen::Done)
     }
 
     async fn compare(&mut self, state: &State) -> Result<Seen, Trouble> {

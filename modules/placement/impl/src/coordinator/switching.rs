@@ -11,7 +11,7 @@ use crate::{
     desk::{leading, placed},
     domain::{
         Seen, State, Switching,
-        limits::{DRAIN, HOLD_TTL, LAG_MAX, LOCK, PAUSE_MAX, SWITCH_REST},
+        limits::{DRAIN, HOLD_TTL, LAG_MAX, LOCK, PAUSE_MAX, SWITCH_REST, TELL},
     },
     movement::{Switch, Trouble},
     store,
@@ -74,14 +74,14 @@ impl Hands {
         self.row.facts.switching.get_or_insert_default().held.add(waits);
     }
 
-    fn wish(&self, state: &State) -> Switch {
+    pub(super) fn wish(&self, state: &State) -> Switch {
         let gone = self.closed.map_or(Duration::ZERO, |closed| closed.elapsed());
         Switch {
             epoch: state.epoch,
             owner: self.row.taker(state.leg).to_string(),
             lag_max: LAG_MAX,
             lock_within: LOCK,
-            within: PAUSE_MAX.saturating_sub(gone),
+            within: PAUSE_MAX.saturating_sub(gone + TELL),
         }
     }
 

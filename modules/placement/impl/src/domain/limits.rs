@@ -23,8 +23,9 @@ pub(crate) const LAG_MAX: u64 = 100;
 pub(crate) const PAUSE_MAX: Duration = Duration::from_millis(150);
 
 /// How long commands under way are waited for at closed gates. Not needed for what is right: what comes too late is
-/// told that the module moved, and asks again.
-pub(crate) const DRAIN: Duration = Duration::from_millis(30);
+/// told that the module moved, and asks again. Most commands end in this time; for those that do not, on a busy machine
+/// or because they ask other modules, all others would wait longer than 99 of 100 switches may take.
+pub(crate) const DRAIN: Duration = Duration::from_millis(10);
 
 /// How long the source's fence is waited for: writers queue behind whoever waits for it.
 pub(crate) const LOCK: Duration = Duration::from_millis(40);
@@ -32,6 +33,10 @@ pub(crate) const LOCK: Duration = Duration::from_millis(40);
 /// What the rest of a switch takes, by experience: follow 100 rows, two commits, tell placement, tell the processes.
 /// When less of [`PAUSE_MAX`] is left before the fence, it is not begun.
 pub(crate) const SWITCH_REST: Duration = Duration::from_millis(40);
+
+/// The part of it after the source's commit: the target's commit, placement and the processes are told. So much of
+/// [`PAUSE_MAX`] must be left at the point of no return.
+pub(crate) const TELL: Duration = Duration::from_millis(30);
 
 /// A closed gate opens by itself after this long: several pauses, and shorter than a caller's patience.
 pub(crate) const HOLD_TTL: Duration = Duration::from_secs(1);

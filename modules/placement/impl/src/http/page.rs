@@ -91,6 +91,7 @@ impl Page {
         for (name, us) in [
             ("writes stood still", p.total_us),
             ("&nbsp;&nbsp;gates close, calls end", p.hold_us),
+            ("&nbsp;&nbsp;what came meanwhile followed", p.near_us),
             ("&nbsp;&nbsp;fence", p.lock_us),
             ("&nbsp;&nbsp;last changes followed", p.follow_us),
             ("&nbsp;&nbsp;source given up", p.commit_us),

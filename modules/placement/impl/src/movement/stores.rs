@@ -110,6 +110,17 @@ fn row(standing: Standing) -> (u64, String) {
     (standing.epoch, standing.owner)
 }
 
+fn wished(wish: &Switch) -> mover::Switch {
+    mover::Switch {
+        to: wish.owner.clone(),
+        epoch: Some(wish.epoch),
+        lag_max: wish.lag_max,
+        lock_wait: wish.lock_within,
+        within: wish.within,
+        end_older_than: None,
+    }
+}
+
 /// Is the source's row still that of its owner since `epoch`?
 fn leads(mover: &Mover, epoch: u64) -> Result<(), Trouble> {
     let at = store::standing(&mover.sides().source)
@@ -179,19 +190,17 @@ impl Movement for Moving {
         Ok(compared.tables.into_iter().map(table).collect())
     }
 
+    async fn approach(&self, leg: Leg, wish: &Switch) -> Result<(), Trouble> {
+        let wish = wished(wish);
+        self.run(leg, move |mover| Ok(mover.approach(&wish)?)).await
+    }
+
     async fn switch(&self, leg: Leg, wish: &Switch) -> Result<Switched, Trouble> {
-        let wish = wish.clone();
+        let wish = wished(wish);
         self.run(leg, move |mover| {
-            let began = Instant::now();
-            leads(mover, wish.epoch)?;
-            let switched = mover.switch(&mover::Switch {
-                to: wish.owner,
-                lag_max: wish.lag_max,
-                lock_wait: wish.lock_within,
-                hold_max: wish.within.saturating_sub(began.elapsed() + wish.lock_within),
-                end_older_than: None,
-            })?;
+            let switched = mover.switch(&wish)?;
             let pause = Pause {
+                near_us: micros(switched.neared),
                 lock_us: micros(switched.waited),
                 follow_us: micros(switched.caught_up),
                 commit_us: micros(switched.committed),

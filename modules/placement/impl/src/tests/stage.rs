@@ -201,6 +201,9 @@ impl Movement for Moving {
         let equal = !self.script().differs;
         Ok(vec![TableCompared { table: "levels".to_owned(), rows: 1000, equal }])
     }
+    async fn approach(&self, _leg: Leg, _wish: &Switch) -> Result<(), Trouble> {
+        Ok(())
+    }
     async fn switch(&self, leg: Leg, wish: &Switch) -> Result<Switched, Trouble> {
         let mut script = self.script();
         if script.switch_not_now > 0 {
