@@ -2,6 +2,7 @@
 
 mod operators;
 mod placing;
+mod shows;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -17,6 +18,7 @@ pub use placing::{
     BenchCommand, CarveArgs, CourseArgs, DemoArgs, DoctorArgs, FaultsArgs, MergeArgs,
     PlacementArgs, RehearseArgs, TargetArgs, WishArgs,
 };
+pub use shows::{CarvesArgs, ShowArgs};
 
 /// `banyan …`.
 #[derive(Debug, Parser)]
@@ -323,6 +325,9 @@ pub struct ReplayArgs {
     /// Last day, 2011-08-31
     #[arg(long, value_name = "DATE", value_parser = day)]
     pub to: Option<Timestamp>,
+    /// Only so many invoices, the first ones of these days
+    #[arg(long, value_name = "N")]
+    pub first: Option<usize>,
     /// Invoices in flight at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,

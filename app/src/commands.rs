@@ -24,7 +24,7 @@ mod verify;
 use anyhow::Result;
 use clap::CommandFactory;
 
-use crate::cli::{BenchCommand, Cli, Command, ImportCommand, OrdersCommand, ReplayCommand};
+use crate::cli::{Cli, Command, ImportCommand, OrdersCommand, ReplayCommand};
 
 /// How a command that could do its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ async fn with_runtime(command: Command) -> Result<Verdict> {
         Command::Merge(wish) => return carve::merge(&wish).await,
         Command::Placement(wish) => placement::show(&wish).await?,
         Command::Rehearse(wish) => placement::rehearse(&wish).await?,
-        Command::Bench(BenchCommand::Faults(wish)) => return bench::faults(&wish).await,
+        Command::Bench(wish) => return bench::run(&wish).await,
         Command::Demo(wish) => return demo::run(&wish).await,
         Command::Doctor(wish) => return doctor::run(&wish).await,
         Command::Modules(wish) => modules::show(&wish).await?,

@@ -234,7 +234,8 @@ async fn ended(trial: &mut Trial, id: Id<Carve>) -> Result<Carve> {
     }
 }
 
-async fn healthy(trial: &Trial) -> Result<bool> {
+/// `banyan doctor` finds nothing.
+pub(crate) async fn healthy(trial: &Trial) -> Result<bool> {
     let began = Instant::now();
     loop {
         // A process that has just started is not known to all yet.
@@ -256,14 +257,16 @@ async fn bought(load: &Load, wanted: usize) -> Result<()> {
     Ok(())
 }
 
-fn placement(trial: &Trial, server: &Server) -> Result<std::sync::Arc<dyn Placement>> {
+/// The placement of a shop on trial.
+pub(crate) fn placement(trial: &Trial, server: &Server) -> Result<std::sync::Arc<dyn Placement>> {
     let secret = trial.data().deployment_secret()?;
     let client = Client::new(tokio::runtime::Handle::current());
     let keyring = Keyring::derive(&secret.rpc(), &[]);
     Ok(contract::remote(Remote::new(client, &server.internal, keyring)?))
 }
 
-fn call() -> Call {
+/// An operator's question.
+pub(crate) fn call() -> Call {
     let operator: Caller = "operator".parse().expect("a fixed name is a caller");
     Call::new(operator, Deadline::within(CALL_TIME))
 }

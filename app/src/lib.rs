@@ -34,6 +34,7 @@ pub mod secrets;
 pub mod server;
 pub mod settings;
 pub mod shop;
+pub mod shows;
 pub mod trial;
 pub mod verify;
 pub mod web;

@@ -11,6 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
+use store::Scratch;
+
 use crate::data_dir::{DataDir, Server};
 
 /// How long a start may take.
@@ -19,10 +21,15 @@ const READY_TIME: Duration = Duration::from_secs(60);
 /// How often something is waited for.
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// The settings that are an address: the public one, the internal one, the proxy's.
+const PORTS: [&str; 3] = ["BANYAN_HTTP_LISTEN", "BANYAN_INTERNAL_LISTEN", "BANYAN_PROXY_ADMIN"];
+
 /// A shop on trial.
 pub struct Trial {
     home: PathBuf,
     server: Child,
+    /// What it was started with: `up` or `serve`.
+    command: &'static str,
     /// Its settings; addresses among them, so that it is found again after a restart.
     variables: Vec<(String, String)>,
 }
@@ -39,18 +46,58 @@ impl Drop for Trial {
 impl Trial {
     /// A fresh shop, started; `variables` are its settings.
     pub fn start(variables: &[(&str, &str)]) -> Result<Self> {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self::laid_out("up", variables.iter().map(own).collect(), |_home, _variables| Ok(()))
+    }
+
+    /// The same with its data in this database.
+    pub fn start_on(database: &Scratch) -> Result<Self> {
+        let url = database.admin_url();
+        let variables = vec![("BANYAN_DATABASE_URL".to_owned(), url.clone())];
+        Self::laid_out("up", variables, |home, variables| {
+            let mut migrate = program(home, variables)?;
+            let migrated = migrate.args(["migrate", "--admin-url", &url]).output()?;
+            let said = String::from_utf8_lossy(&migrated.stderr);
+            ensure!(migrated.status.success(), "banyan migrate: {said}");
+            Ok(())
+        })
+    }
+
+    /// One more process of this shop, which has no proxy before it.
+    pub fn another(&self) -> Result<Self> {
+        let mut variables = self.variables.clone();
+        variables.retain(|(name, _)| !PORTS.contains(&name.as_str()));
+        let secrets = [
+            ("BANYAN_DEPLOYMENT_SECRET", self.data().deployment_secret()?.to_text()),
+            ("BANYAN_OPERATOR_TOKEN", self.data().operator_token()?.as_str().to_owned()),
+        ];
+        variables.extend(secrets.map(|(name, secret)| (name.to_owned(), secret)));
+        Self::laid_out("serve", variables, |_home, _variables| Ok(()))
+    }
+
+    /// Lays out a home with ports of its own, and starts this command there once `prepare` has done its part.
+    fn laid_out(
+        command: &'static str,
+        mut variables: Vec<(String, String)>,
+        prepare: impl FnOnce(&Path, &[(String, String)]) -> Result<()>,
+    ) -> Result<Self> {
         let id = kernel_api::Id::<Self>::fresh();
         let home = std::env::temp_dir().join(format!("banyan-trial-{id}"));
         fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let mut variables: Vec<_> = variables.iter().map(own).collect();
-        for name in ["BANYAN_HTTP_LISTEN", "BANYAN_INTERNAL_LISTEN", "BANYAN_PROXY_ADMIN"] {
+        for name in PORTS {
             // Free a moment ago; whoever else takes such ports takes one that the system chooses.
             let port = TcpListener::bind("127.0.0.1:0")?;
             variables.push((name.to_owned(), port.local_addr()?.to_string()));
         }
-        let server = spawn(&home, &variables)?;
-        Ok(Self { home, server, variables })
+        prepare(&home, &variables)?;
+        let server = spawn(&home, command, &variables)?;
+        Ok(Self { home, server, command, variables })
+    }
+
+    /// Where its proxy is steered.
+    pub fn admin(&self) -> String {
+        let found = self.variables.iter().find(|(name, _)| name == PORTS[2]);
+        format!("http://{}", found.map_or("", |(_, address)| address))
     }
 
     /// Where its files are.
@@ -79,7 +126,7 @@ impl Trial {
     pub fn restart(&mut self) -> Result<()> {
         // What a killed server has left behind would be taken for the new one's.
         drop(fs::remove_file(self.data().file("server.json")));
-        self.server = spawn(&self.home, &self.variables)?;
+        self.server = spawn(&self.home, self.command, &self.variables)?;
         Ok(())
     }
 
@@ -113,9 +160,9 @@ impl Trial {
     }
 }
 
-fn spawn(home: &Path, variables: &[(String, String)]) -> Result<Child> {
+fn spawn(home: &Path, what: &str, variables: &[(String, String)]) -> Result<Child> {
     let mut command = program(home, variables)?;
-    command.arg("up").stdout(Stdio::null());
+    command.arg(what).stdout(Stdio::null());
     let log = fs::File::options().create(true).append(true).open(home.join("server.log"))?;
     command.stderr(log).spawn().context("this program cannot be started")
 }

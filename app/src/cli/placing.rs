@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Format, PlaceArgs, ReportArgs};
+use super::{CarvesArgs, Format, PlaceArgs, ReportArgs, ShowArgs};
 use crate::faults::Fault;
 
 /// `carve`.
@@ -155,6 +155,20 @@ pub enum BenchCommand {
         For example: banyan bench faults --step hold --step observe --fault kill-server"
     )]
     Faults(FaultsArgs),
+    /// Flip every toggle of the proxy and reload its file while a file is traded, and see that no request fails
+    #[command(
+        after_help = "The shop is a fresh one on PostgreSQL with a second process of it as the new side. Exits 1 when anything failed.\n\
+        For example: banyan bench toggles online-retail.csv.zst --first 2000"
+    )]
+    Toggles(ShowArgs),
+    /// Move modules to PostgreSQL and back while a file is traded, and see that no client notices
+    #[command(
+        after_help = "The shop is a fresh one on SQLite. Inventory, payments and ordering move out and are merged back, once each,\n\
+        then by turns for as many cycles as are wanted; the file is traded again and again meanwhile. Exits 1 when anything\n\
+        failed or a pause was too long.\n\
+        For example: banyan bench carves online-retail.csv.zst --first 2000 --cycles 3"
+    )]
+    Carves(CarvesArgs),
 }
 
 /// `bench faults`.

@@ -1,5 +1,8 @@
 //! `banyan bench`.
 
+mod carves;
+mod toggles;
+
 use anyhow::{Result, ensure};
 
 use super::{
@@ -7,12 +10,60 @@ use super::{
     tables::{json, say, table},
 };
 use crate::{
-    cli::{FaultsArgs, Format},
+    cli::{BenchCommand, FaultsArgs, Format},
     faults::{Fault, STEPS, Struck, strike},
+    shows::Seen,
 };
 
+/// Shows what is asked for.
+pub async fn run(wish: &BenchCommand) -> Result<Verdict> {
+    match wish {
+        BenchCommand::Faults(wish) => faults(wish).await,
+        BenchCommand::Toggles(wish) => toggles::run(wish).await,
+        BenchCommand::Carves(wish) => carves::run(wish).await,
+    }
+}
+
+/// Tells people what a show does; whoever reads JSON is told nothing.
+fn teller(format: Format) -> impl Fn(&str) {
+    move |line| {
+        if format == Format::Table {
+            // Whoever reads may have gone; the show goes on to its end, where it cleans up.
+            drop(say(format!("- {line}")));
+        }
+    }
+}
+
+/// What clients saw, for people.
+fn seen(seen: &Seen) -> Result<()> {
+    let traded = &seen.traded;
+    let rates: Vec<_> = traded.orders_per_second.iter().map(|rate| format!("{rate:.0}")).collect();
+    say(format!(
+        "the file, {} times: {} documents, {} requests answered, {} orders/s",
+        traded.rounds,
+        traded.documents,
+        traded.answered,
+        rates.join(", ")
+    ))?;
+    for (problem, count) in &traded.errors {
+        say(format!("  ERROR {count} x {problem}"))?;
+    }
+    traded.told.iter().try_for_each(|refusal| say(format!("  REFUSED {refusal}")))?;
+    traded.cut_off.iter().try_for_each(|why| say(format!("  CUT OFF {why}")))?;
+    say(format!(
+        "the buyers: {} requests answered, {} errors; {} orders acknowledged, {} lost, {} doubled; verify {}",
+        seen.answered,
+        seen.errors,
+        seen.balance.acknowledged,
+        seen.balance.lost,
+        seen.balance.doubled,
+        if seen.verified { "holds" } else { "IS BROKEN" }
+    ))?;
+    seen.told.iter().try_for_each(|error| say(format!("  ERROR {error}")))
+}
+
 /// Strikes carves at their steps.
-pub async fn faults(args: &FaultsArgs) -> Result<Verdict> {
+async fn faults(args: &FaultsArgs) -> Result<Verdict> {
     let known = |name: &str| STEPS.into_iter().find(|step| step.as_str() == name);
     let mut steps = Vec::new();
     for name in &args.steps {

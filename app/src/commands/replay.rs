@@ -21,7 +21,7 @@ pub fn replay(args: ReplayArgs) -> Result<Verdict> {
         target: args.target,
         token,
         run: args.run,
-        days: Days { from: args.from, to: args.to },
+        days: Days { from: args.from, to: args.to, documents: args.first },
         rate: args.rate,
         concurrency: args.concurrency,
         patience: Patience { limit: args.patience.get(), ..Patience::default() },

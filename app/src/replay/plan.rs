@@ -16,13 +16,15 @@ use crate::online_retail::{
 /// How many documents are read ahead: enough that reading never holds up the trade, and a bound on memory.
 const READ_AHEAD: usize = 256;
 
-/// Which days, whole ones.
+/// Which days, whole ones, and how much of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Days {
     /// The first.
     pub from: Option<Timestamp>,
     /// The last.
     pub to: Option<Timestamp>,
+    /// Only so many documents, the first ones.
+    pub documents: Option<usize>,
 }
 
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
@@ -34,7 +36,7 @@ impl Days {
     }
 
     fn are_all(&self) -> bool {
-        self.from.is_none() && self.to.is_none()
+        *self == Self::default()
     }
 }
 
@@ -90,7 +92,8 @@ impl Plan {
         let day = |at: Option<Timestamp>| {
             at.map_or_else(String::new, |at| at.to_string().chars().take(10).collect())
         };
-        format!("{}..{}", day(self.days.from), day(self.days.to))
+        let first = self.days.documents.map_or_else(String::new, |count| format!(":{count}"));
+        format!("{}..{}{first}", day(self.days.from), day(self.days.to))
     }
 
     /// Reads the documents, in the order of the file, on a thread of its own. The receiver ends it by going away.
@@ -150,9 +153,10 @@ fn documents(file: &Path, days: Days) -> impl Iterator<Item = Result<Document>> 
         Err(error) => (None, Some(Err(error.into()))),
     };
     let items = opened.into_iter().flatten();
-    broken.into_iter().chain(items.filter_map(move |item| match item {
+    let wanted = items.filter_map(move |item| match item {
         Ok(Item::Document(document)) => days.include(document.at).then_some(Ok(document)),
         Ok(Item::Listed(_)) => None,
         Err(error) => Some(Err(error.into())),
-    }))
+    });
+    broken.into_iter().chain(wanted.take(days.documents.unwrap_or(usize::MAX)))
 }

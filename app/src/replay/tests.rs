@@ -150,12 +150,13 @@ async fn what_the_shop_refuses_is_counted_with_its_reason() {
     let file = file(SMALL);
     // The opening stock is there by its keys, so that the replay's own receipts change nothing, and then it is gone.
     replayed(&Options {
-        days: Days { from: None, to: Some("2011-03-01T00:00:00Z".parse().unwrap()) },
+        days: Days { to: Some("2011-03-01T00:00:00Z".parse().unwrap()), ..Days::default() },
         ..options(&shop, &file)
     })
     .await;
     shop.books.lock().unwrap().stock.clear();
-    let second_day = Days { from: Some("2011-03-02T00:00:00Z".parse().unwrap()), to: None };
+    let second_day =
+        Days { from: Some("2011-03-02T00:00:00Z".parse().unwrap()), ..Days::default() };
     let plan = Plan::of(file.path(), second_day).unwrap();
     assert_eq!(plan.opening.len(), 1, "only what the second day sells: {:?}", plan.opening);
     assert_eq!(plan.documents, 3);
@@ -204,4 +205,15 @@ async fn a_shop_that_stays_away_ends_the_replay_with_what_was_done() {
     let (figures, ended) = drive.drive(plan.read()).await.unwrap();
     assert!(matches!(ended, Ended::Away(_)), "{ended:?}");
     assert_eq!(figures.documents(), 0);
+}
+
+#[test]
+fn only_the_first_documents_are_traded_where_that_is_wished() {
+    let file = file(SMALL);
+    let all = Plan::of(file.path(), Days::default()).unwrap();
+    let days = Days { documents: Some(2), ..Days::default() };
+    let first = Plan::of(file.path(), days).unwrap();
+    assert_eq!(first.documents, 2);
+    assert!(first.documents < all.documents && first.opening.len() < all.opening.len());
+    assert_ne!(first.days_name(), all.days_name(), "what must be there first has other keys");
 }

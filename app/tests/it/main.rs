@@ -22,5 +22,6 @@ mod letters;
 mod replayed;
 mod server;
 mod shopping;
+mod shows;
 mod storage;
 mod tls;
