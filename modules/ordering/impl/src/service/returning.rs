@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use contract::{Answer, Call, Command, Fault};
+use contract::{Answer, Call, Command, Fault, Unknown};
 use kernel_api::{Currency, Id, Sku, Timestamp};
 use ordering_api::{
     Allocation, Customer, LINES_MAX, Origin, QUANTITY_MAX, ReturnGoods, ReturnItems, ReturnNote,
@@ -171,11 +171,23 @@ impl Service {
         call: &Call,
         note: Id<ReturnNote>,
     ) -> Answer<ReturnNote, R> {
+        // Read while there is time: whatever keeps us from looking again, it is accepted and goes on by itself.
+        let accepted = self.noted(call, note).await.map_err(happened)?;
         let deadline = self.bound(call);
         if let Err(fault) = self.runner.drive(note.cast(), deadline).await {
-            // It is accepted and goes on by itself, so the answer is the note all the same.
             tracing::debug!(%note, ?fault, "the settlement goes on by itself");
         }
+        match self.noted(call, note).await {
+            Err(Fault::NotExecuted(_) | Fault::Unknown(_)) => Ok(accepted),
+            seen => seen,
+        }
+    }
+
+    async fn noted<R: Send + 'static>(
+        &self,
+        call: &Call,
+        note: Id<ReturnNote>,
+    ) -> Answer<ReturnNote, R> {
         self.store
             .read(call, move |c| {
                 let row = store::note(c, note)?.ok_or(diesel::result::Error::NotFound)?;
@@ -195,6 +207,14 @@ impl Service {
                 Ok(row.note()?)
             })
             .await
+    }
+}
+
+/// What came to nothing after the return was written: that nothing was done would not be true.
+fn happened<R>(fault: Fault<R>) -> Fault<R> {
+    match fault {
+        Fault::NotExecuted(why) => Fault::Unknown(Unknown { detail: why.to_string() }),
+        other @ (Fault::Refused(_) | Fault::Unknown(_)) => other,
     }
 }
 

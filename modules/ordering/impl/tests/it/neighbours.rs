@@ -2,13 +2,13 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use contract::{Answer, Call, Command, Fault, Never, async_trait};
+use contract::{Answer, Call, Command, Deadline, Fault, Never, async_trait};
 use kernel_api::{Clock, Money, Page, PageRequest};
 use payments_api::{
     Audit, AuditWanted, Authorise, AuthoriseError, Balances, BalancesWanted, Capture, CaptureError,
@@ -29,6 +29,8 @@ pub struct Moody {
     pub captured_by_hand: AtomicBool,
     /// Refunds are declined.
     pub declines_refunds: AtomicBool,
+    /// The next refund ends when this time is over, and nothing else is done meanwhile.
+    pub holds_everything: Mutex<Option<Deadline>>,
 }
 
 impl Moody {
@@ -40,6 +42,7 @@ impl Moody {
             declines_captures: AtomicBool::new(false),
             captured_by_hand: AtomicBool::new(false),
             declines_refunds: AtomicBool::new(false),
+            holds_everything: Mutex::new(None),
         }
     }
 }
@@ -96,6 +99,11 @@ impl Payments for Moody {
     async fn refund(&self, command: &Command, wish: RefundPayment) -> Answer<Receipt, RefundError> {
         if self.declines_refunds.load(Ordering::SeqCst) {
             return Err(Fault::Refused(RefundError::Declined { reason: declined() }));
+        }
+        let held = self.holds_everything.lock().unwrap().take();
+        if let Some(held) = held {
+            // With the test's only thread, as a machine does that has too much to do.
+            std::thread::sleep(held.remaining());
         }
         self.fake.refund(command, wish).await
     }

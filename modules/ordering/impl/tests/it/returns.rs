@@ -1,8 +1,8 @@
 //! Returns, cancellations and adjustments: stock and money follow, and never more than was sold.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
-use contract::Fault;
+use contract::{Call, Caller, Deadline, Fault};
 use kernel_api::{Id, Money};
 use ordering_api::{
     Adjust, Cancel, Content, GoodsWish, Order, OrderStatus, ReturnGoods, ReturnItems, ReturnLine,
@@ -11,7 +11,7 @@ use ordering_api::{
 };
 use payments_api::PaymentKind;
 
-use crate::world::{World, call, command, goods, money, pounds, service, sku, until};
+use crate::world::{self, World, call, command, goods, money, pounds, service, sku, until};
 
 fn items(order: Id<Order>, lines: &[(i64, i64)]) -> ReturnItems {
     let lines =
@@ -37,6 +37,29 @@ fn unlinked(customer: Option<Id<ordering_api::Customer>>, lines: &[(&str, i64)])
 
 fn amounts(note: &ReturnNote) -> Vec<(Option<Id<Order>>, Money)> {
     note.settlements.iter().map(|settlement| (settlement.order, settlement.amount)).collect()
+}
+
+#[tokio::test]
+async fn what_is_accepted_is_told_even_when_the_time_is_over() {
+    World::each(async |world| {
+        world.sell("A", "2", 10);
+        let order = world.bought(None, goods(&[("A", 3)])).await;
+        let deadline = Deadline::within(Duration::from_secs(3));
+        *world.payments.holds_everything.lock().unwrap() = Some(deadline);
+        let call = Call::new(Caller::module("test"), deadline);
+        let command = call.command("in-a-hurry".parse().unwrap());
+        let note = world.ordering.return_items(&command, items(order.id, &[(0, 2)])).await.unwrap();
+        assert!(deadline.passed());
+        assert_eq!((note.status, note.lines.len()), (ReturnStatus::Accepted, 1));
+        let wish = ReturnWish { id: note.id };
+        until("it goes on by itself", || async {
+            let stands = world.ordering.return_note(&world::call(), wish.clone()).await;
+            stands.unwrap().status == ReturnStatus::Settled
+        })
+        .await;
+        assert_eq!(world.stock("A"), (9, 0));
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
