@@ -1,6 +1,6 @@
 //! The public listener: the routes of every module, their document, and health.
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc};
+use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, middleware::from_fn, web::Data};
 use anyhow::Result;
@@ -43,6 +43,15 @@ impl Public {
             Self::Socket(_) | Self::Behind(_) => Ok(None),
         }
     }
+
+    /// How long a request's head may take; none at all behind the proxy, which asks once it has the whole of it. The server
+    /// looks at its clock before it reads: a shop with too much to do would answer 408 to a head that lies there.
+    fn head_time(&self, settings: &Settings) -> Duration {
+        match self {
+            Self::Port(_) => settings.http.head_time.get(),
+            Self::Socket(_) | Self::Behind(_) => Duration::ZERO,
+        }
+    }
 }
 
 struct Counted(HttpMetrics);
@@ -61,6 +70,7 @@ pub fn public(settings: &Settings, place: Public, outside: Outside) -> Result<Li
     let (operator, observer) = (Data::new(operator), Data::from(observer));
     let (health, call_time) =
         (Data::new(health), Data::new(CallTime(settings.http.call_time.get())));
+    let head_time = place.head_time(settings);
     let mut server = HttpServer::new(move || {
         App::new()
             .wrap(from_fn(http_api::observe))
@@ -74,7 +84,7 @@ pub fn public(settings: &Settings, place: Public, outside: Outside) -> Result<Li
     .backlog(BACKLOG)
     .max_connections(settings.http.connections_max)
     .keep_alive(settings.http.keep_alive.get())
-    .client_request_timeout(settings.http.head_time.get())
+    .client_request_timeout(head_time)
     .client_disconnect_timeout(CLIENT_DISCONNECT_TIMEOUT)
     .shutdown_timeout(settings.stop.drain.get().as_secs())
     .disable_signals();

@@ -1,5 +1,10 @@
 //! The proxy in front of the shop, in the same process.
 
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+};
+
 use serde_json::json;
 
 use crate::server::{Client, Database, Home, until};
@@ -43,4 +48,20 @@ async fn the_proxy_in_front_serves_steers_and_survives_a_kill() {
     })
     .await;
     assert_eq!(server.stop(), Some(0));
+}
+
+#[tokio::test]
+async fn behind_the_proxy_no_head_is_too_late() {
+    let mut home = Home::new(Database::Sqlite).unwrap();
+    home.set("BANYAN_HTTP_HEAD_TIME", "1ms");
+    let server = home.up();
+    let mut shop = UnixStream::connect(home.data().join("shop.sock")).unwrap();
+    shop.write_all(b"GET /health/live HTTP/1.1\r\n").unwrap();
+    for _request in 0..50 {
+        assert_eq!(server.operator().get("/v1/products").await.status, 200);
+    }
+    shop.write_all(b"Host: shop\r\n\r\n").unwrap();
+    let mut status = String::new();
+    BufReader::new(shop).read_line(&mut status).unwrap();
+    assert_eq!(status, "HTTP/1.1 200 OK\r\n");
 }
