@@ -16,6 +16,7 @@ mod outgoing;
 mod probe;
 mod serve;
 mod served;
+mod talk;
 mod wire;
 
 pub use self::{

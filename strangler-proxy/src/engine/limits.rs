@@ -94,6 +94,14 @@ pub const HTTP2_FIELD_OVERHEAD: usize = 32;
 /// request is bounded in `h2`, at 20.
 pub const HTTP2_RESETS_MAX: u64 = 200;
 
+/// Bytes of frames that only speak of the connection, once they are divided by what follows. A ping every ten seconds comes
+/// to it in two months.
+pub const HTTP2_TALK: u64 = 1024 * 1024;
+
+/// How many bytes of such frames may come for each one of a request or an answer, beyond those. Who downloads grants windows
+/// at a thousandth of it.
+pub const HTTP2_TALK_SHARE: u64 = 8;
+
 /// A stream that is reset sooner was opened to be reset.
 pub const HTTP2_EARLY: Duration = Duration::from_secs(1);
 

@@ -21,8 +21,8 @@ use crate::engine::{
     Stream, connection,
     handshake::Arrival,
     limits::{
-        HTTP2_EARLY, HTTP2_FIELD_OVERHEAD, HTTP2_RESETS_MAX, HTTP2_SEND_ROOM, HTTP2_WINDOW,
-        HTTP2_WINDOW_CLIENT, LINGER,
+        HTTP2_EARLY, HTTP2_FIELD_OVERHEAD, HTTP2_RESETS_MAX, HTTP2_SEND_ROOM, HTTP2_TALK,
+        HTTP2_TALK_SHARE, HTTP2_WINDOW, HTTP2_WINDOW_CLIENT, LINGER,
     },
     timers::{Slot, Tick, Timers},
     worker::Worker,
@@ -35,6 +35,10 @@ pub struct Tally {
     opened: Cell<u64>,
     /// Those that the client has reset soon after it had opened them.
     cut: Cell<u64>,
+    /// Bytes of frames that carry nothing of them.
+    talk: Rc<Cell<u64>>,
+    /// Bytes of requests and answers that have passed.
+    moved: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -54,6 +58,11 @@ impl Live {
         tally.opened.set(tally.opened.get() + 1);
         let since = timers.now();
         Self { tally: Rc::clone(tally), timers: Rc::clone(timers), since, was_cut: false }
+    }
+
+    /// So much of its request or answer has passed.
+    pub fn moved(&self, count: usize) {
+        self.tally.moved.set(self.tally.moved.get() + count as u64);
     }
 
     /// The client has given it up.
@@ -82,9 +91,23 @@ impl Tally {
         }
     }
 
-    /// Who opens streams only to reset them makes the upstreams work for nobody (CVE-2023-44487).
-    fn is_abused(&self) -> bool {
-        self.cut.get() > HTTP2_RESETS_MAX && self.cut.get() * 2 > self.opened.get()
+    /// What the client is sent away for.
+    fn abuse(&self) -> Option<&'static str> {
+        // It makes the upstreams work for nobody (CVE-2023-44487).
+        if self.cut.get() > HTTP2_RESETS_MAX && self.cut.get() * 2 > self.opened.get() {
+            return Some("too many streams are opened and reset");
+        }
+        // Each such frame is allowed, and nothing comes of them but work.
+        if self.talk.get() / HTTP2_TALK_SHARE > self.moved.get() + HTTP2_TALK {
+            return Some("frames upon frames carry nothing");
+        }
+        None
+    }
+
+    /// It has been sent away for all that.
+    fn forgive(&self) {
+        self.cut.set(0);
+        self.talk.set(0);
     }
 }
 
@@ -97,11 +120,9 @@ pub fn serve(
 ) -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async move {
         let slot = worker.timers.slot();
-        let Some(connection) = greet(&worker, &slot, Wire::new(stream, ahead, Rc::default())).await
-        else {
-            return;
-        };
-        let tally = Rc::default();
+        let tally = Rc::<Tally>::default();
+        let wire = Wire::new(stream, ahead, Rc::default()).counting(Rc::clone(&tally.talk));
+        let Some(connection) = greet(&worker, &slot, wire).await else { return };
         let mut serving =
             Serving { worker, arrival, connection, tally, slot, is_leaving: false, is_idle: false };
         poll_fn(|cx| serving.poll(cx)).await;
@@ -167,9 +188,9 @@ impl Serving {
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => {}
             }
-            if self.tally.is_abused() {
-                self.tally.cut.set(0);
-                tracing::warn!(client = ?self.arrival.peer, "too many streams are opened and reset: the connection is closed");
+            if let Some(why) = self.tally.abuse() {
+                self.tally.forgive();
+                tracing::warn!(client = ?self.arrival.peer, why, "a connection is closed");
                 self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 continue;
             }

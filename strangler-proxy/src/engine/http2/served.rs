@@ -94,6 +94,7 @@ impl Served {
                 Poll::Pending => return Poll::Pending,
             }
         }
+        inner.live.moved(buffer.len() - before);
         Poll::Ready(Ok(buffer.len() - before))
     }
 
@@ -111,12 +112,16 @@ impl Served {
             while let Some(rest) = piece.get(at..).filter(|rest| !rest.is_empty()) {
                 match inner.poll_write(cx, rest) {
                     Poll::Ready(Ok(count)) => at += count,
-                    _ if done + at > 0 => return Poll::Ready(Ok(done + at)),
+                    _ if done + at > 0 => {
+                        inner.live.moved(done + at);
+                        return Poll::Ready(Ok(done + at));
+                    }
                     other => return other,
                 }
             }
             done += at;
         }
+        inner.live.moved(done);
         Poll::Ready(Ok(done))
     }
 

@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use super::talk::Talk;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::engine::Stream;
@@ -20,12 +21,25 @@ pub struct Wire {
     stream: Stream,
     /// Set whenever bytes have come.
     heard: Rc<Cell<bool>>,
+    /// What a client sends besides its requests, and how many bytes that are.
+    talk: Option<(Talk, Rc<Cell<u64>>)>,
 }
 
 impl Wire {
     /// Of a stream and what has been read of it.
     pub fn new(stream: Stream, ahead: Vec<u8>, heard: Rc<Cell<bool>>) -> Self {
-        Self { ahead, at: 0, stream, heard }
+        Self { ahead, at: 0, stream, heard, talk: None }
+    }
+
+    /// Counts what carries nothing.
+    pub fn counting(self, count: Rc<Cell<u64>>) -> Self {
+        Self { talk: Some((Talk::new(), count)), ..self }
+    }
+
+    fn follow(&mut self, bytes: &[u8]) {
+        if let Some((talk, count)) = &mut self.talk {
+            count.set(count.get() + talk.pass(bytes));
+        }
     }
 }
 
@@ -39,8 +53,10 @@ impl AsyncRead for Wire {
         let ahead = this.ahead.get(this.at..).unwrap_or_default();
         if !ahead.is_empty() {
             let count = ahead.len().min(into.remaining());
+            let before = into.filled().len();
             into.put_slice(ahead.get(..count).unwrap_or_default());
             this.at += count;
+            this.follow(into.filled().get(before..).unwrap_or_default());
             if this.at == this.ahead.len() {
                 this.ahead = Vec::new();
                 this.at = 0;
@@ -51,6 +67,7 @@ impl AsyncRead for Wire {
         let read = this.stream.poll_read_into(cx, into);
         if into.filled().len() > before {
             this.heard.set(true);
+            this.follow(into.filled().get(before..).unwrap_or_default());
         }
         read
     }

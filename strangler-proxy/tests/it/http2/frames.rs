@@ -373,6 +373,22 @@ fn what_may_be_ignored_is() {
 }
 
 #[test]
+fn who_only_talks_of_the_connection_is_sent_away() {
+    let shop = counting();
+    for (what, frame) in [
+        ("windows", frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+        ("priorities", frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 16])),
+        ("an extension", frame(0x42, 0, 0, b"")),
+    ] {
+        let bytes = frame.repeat(12 * 1024 * 1024 / frame.len());
+        let did = did(&shop.proxy, &bytes);
+        // What is still on its way may make the system throw the last word away.
+        assert!(matches!(did, Did::Goaway(CALM) | Did::Closed), "{what}: {did:?}");
+    }
+    assert_eq!(shop.proxy.ask(get("/")).status(), 200, "others are served");
+}
+
+#[test]
 fn a_preface_is_served_only_where_that_is_wanted_and_only_as_the_first_thing() {
     let upstream = Upstream::echo();
     let hello = hello(&[]);
