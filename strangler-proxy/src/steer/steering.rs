@@ -47,6 +47,8 @@ pub struct Steering {
     config: Mutex<ConfigState>,
     /// Was the kill file there at the last look? Set with `state` locked.
     kill_file: AtomicBool,
+    /// Groups that nobody may toggle now, and why. Replaced whole.
+    reserved: Mutex<BTreeMap<String, String>>,
 }
 
 struct State {
@@ -179,6 +181,14 @@ pub enum SteerError {
     /// Somebody edits the file all the time.
     #[error("the file is being edited at this moment: ask again")]
     Busy,
+    /// Somebody else has the group's toggles for now.
+    #[error("`{group}` is not to be toggled now: {why}")]
+    Reserved {
+        /// Which group.
+        group: String,
+        /// Why.
+        why: String,
+    },
     /// Another binary takes over at this moment.
     #[error("another binary takes over at this moment: ask again")]
     Leaving,
@@ -230,7 +240,31 @@ impl Steering {
             holds: Mutex::new(holds),
             config: Mutex::new(config),
             kill_file: AtomicBool::new(kill_file),
+            reserved: Mutex::default(),
         }
+    }
+
+    /// Has every toggle of these groups refused from now on, each for its reason, and of no others. An edit of the file is
+    /// not refused, nor is the kill switch.
+    pub fn reserve(&self, groups: BTreeMap<String, String>) {
+        *self.reserved() = groups;
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_reserved(&self, snapshot: &Snapshot, names: &[String]) -> Result<(), SteerError> {
+        let reserved = self.reserved();
+        for name in names {
+            for group in snapshot.named(name).filter_map(|route| route.group.as_deref()) {
+                if let Some(why) = reserved.get(group) {
+                    let (group, why) = (group.to_owned(), why.clone());
+                    return Err(SteerError::Reserved { group, why });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The snapshot in force.
@@ -297,6 +331,7 @@ impl Steering {
             return Err(SteerError::Version { current, expected: expected.clone() });
         }
         let names = names(&before, &target.name)?;
+        self.check_reserved(&before, &names)?;
         let planned = Planned::of(&self.source, loaded, &names, toggle)?;
         let after = &planned.after.snapshot;
         let routes = changes(&before, after);

@@ -33,6 +33,10 @@ const CONFIG_WRONG: ProblemType = ProblemType::new(
 const VERSION: ProblemType =
     ProblemType::new("version-mismatch", 412, "The configuration is at another version");
 
+/// The group is somebody else's for now.
+const RESERVED: ProblemType =
+    ProblemType::new("reserved", 409, "These toggles are somebody else's for now");
+
 /// Something cannot be written.
 const NOT_WRITTEN: ProblemType =
     ProblemType::new("not-written", 500, "The change cannot be written, so nothing was changed");
@@ -263,6 +267,7 @@ fn problem(error: SteerError) -> Problem {
         SteerError::Version { .. } => Problem::of(&VERSION).detail(error.to_string()),
         SteerError::Config(error) => wrong(&error),
         SteerError::Edit(_) => Problem::of(&CONFIG_WRONG).detail(error.to_string()),
+        SteerError::Reserved { .. } => Problem::of(&RESERVED).detail(error.to_string()),
         SteerError::Busy => Problem::of(&VERSION).detail(error.to_string()),
         SteerError::Leaving => Problem::of(&LEAVING).retry_after(std::time::Duration::from_secs(1)),
         SteerError::Reason => Problem::malformed("reason", error.to_string()),

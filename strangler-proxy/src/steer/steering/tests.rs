@@ -382,6 +382,22 @@ fn a_file_that_cannot_be_replaced_takes_its_line_of_the_log_back() {
     assert_eq!(place.records().len(), records.len() + 1);
 }
 
+#[test]
+fn a_reserved_group_is_toggled_by_nobody_until_it_is_free() {
+    let place = Place::new();
+    let text = place.text();
+    let why = BTreeMap::from([("inventory".to_owned(), "it moves".to_owned())]);
+    place.steering.reserve(why);
+    for name in ["inventory", "stock"] {
+        let error = place.toggle(name, "live").unwrap_err();
+        assert_eq!(error.to_string(), "`inventory` is not to be toggled now: it moves");
+    }
+    assert_eq!(place.text(), text);
+    place.steering.reserve(BTreeMap::new());
+    place.toggle("stock", "live").unwrap();
+    assert_eq!(place.stage("stock").0, Stage::Live);
+}
+
 /// The file system's clock ticks every few milliseconds: two edits of one length within a tick look the same.
 #[test]
 fn an_edit_that_looks_like_the_one_before_is_seen() {
