@@ -91,7 +91,9 @@ pub fn migrate(
         && !pending_on(&mut c, migrations).map_err(failed)?.is_empty()
     {
         // The copy would have the old tables.
-        return Err(failed("its data is being carved: wait for the end of the carve".into()));
+        let way_out = "its data is being carved: start the version before this one, complete, reverse or cancel the \
+                       carve there, then start this one";
+        return Err(failed(way_out.into()));
     }
     match c {
         Connection::Sqlite(mut c) => run_sqlite(module, &mut c, migrations),

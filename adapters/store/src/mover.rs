@@ -94,6 +94,8 @@ pub struct Followed {
 /// goes on where the work stopped. Two processes that do so at once take turns.
 pub struct Mover {
     sides: Sides,
+    /// Rows by which the target says that it was given up.
+    given_up: Vec<Standing>,
     links: Mutex<Option<Links>>,
     #[cfg(feature = "testing")]
     hook: Option<Hook>,
@@ -144,12 +146,20 @@ impl Mover {
     pub fn new(sides: Sides) -> Self {
         Self {
             sides,
+            given_up: Vec::new(),
             links: Mutex::new(None),
             #[cfg(feature = "testing")]
             hook: None,
             #[cfg(feature = "testing")]
             target_pages_max: None,
         }
+    }
+
+    /// The rows by which the target is known to have been given up in earlier moves, whose data is nobody's any more: the
+    /// module may have been moved on since, so that the source's row is another by now.
+    #[must_use]
+    pub fn over(self, given_up: Vec<Standing>) -> Self {
+        Self { given_up, ..self }
     }
 
     /// The two databases.
@@ -175,7 +185,14 @@ impl Mover {
             return prepare::readiness(&mut *here, None, places);
         }
         let mut there = self.open(target, SideName::Target)?;
-        prepare::readiness(&mut *here, Some(&mut *there), places)
+        let mut found = prepare::readiness(&mut *here, Some(&mut *there), places)?;
+        if found.blockers.is_empty()
+            && let Some(what) =
+                prepare::is_not_empty((&mut *here, &mut *there), &self.sides, &self.given_up)?
+        {
+            found.blockers.push(what);
+        }
+        Ok(found)
     }
 
     /// Makes the target's tables, empties them and gives its fence row to nobody. Refuses a target that holds anything
@@ -185,7 +202,7 @@ impl Mover {
         if !self.is_begun()? {
             prepare::make_tables(module, target, migrations)?;
         }
-        self.with(|links| links.prepare(id, module, migrations))
+        self.with(|links| links.prepare(id, module, (migrations, &self.given_up)))
     }
 
     fn is_begun(&self) -> Result<bool, MoveError> {

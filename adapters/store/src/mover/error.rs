@@ -34,7 +34,9 @@ pub enum MoveError {
     #[error("the module cannot be moved: {}", .0.join("; "))]
     Blocked(Vec<String>),
     /// The target holds data that is neither this move's nor given up.
-    #[error("the target is not empty: {0}")]
+    #[error(
+        "the target is not empty, and may be another shop's: {0}; empty it, or take another database"
+    )]
     NotEmpty(String),
     /// The call does not fit the state of the move: a step before it is missing, or the other side leads by now.
     #[error("{0}")]

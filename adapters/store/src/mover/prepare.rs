@@ -6,7 +6,7 @@ use diesel::{Connection as _, SqliteConnection};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Links, Location, Migrations,
+    Links, Location, Migrations, Sides,
     error::{MoveError, SideName},
     keys,
     names::{MoveId, NOBODY},
@@ -152,13 +152,32 @@ pub(super) fn make_tables(
         .map_err(|error| MoveError::Failed { side: SideName::Target, what: error.to_string() })
 }
 
+/// Why the target may not be filled, where it has the tables already.
+pub(super) fn is_not_empty(
+    (source, target): (&mut dyn Side, &mut dyn Side),
+    sides: &Sides,
+    given_up: &[Standing],
+) -> Result<Option<String>, MoveError> {
+    let there = shape::shape(target)?.tables;
+    if there.is_empty() || state::is_there(target, &sides.id)? {
+        return Ok(None);
+    }
+    let born_with = born_with(&sides.module, &sides.migrations, &there)?;
+    let (row, led) = (standing(target)?, standing(source)?);
+    match may_be_filled(target, &row, (&led, given_up), &there, &born_with) {
+        Ok(()) => Ok(None),
+        Err(MoveError::NotEmpty(what)) => Ok(Some(MoveError::NotEmpty(what).to_string())),
+        Err(other) => Err(other),
+    }
+}
+
 impl Links {
     /// Seals the target for this move and empties it, unless it is this move's already.
     pub fn prepare(
         &mut self,
         id: &MoveId,
         module: &str,
-        tables: &Migrations,
+        (tables, given_up): (&Migrations, &[Standing]),
     ) -> Result<(), MoveError> {
         if applied(&mut *self.source)? != applied(&mut *self.target)? {
             let what = "the two sides have had different migrations".to_owned();
@@ -175,7 +194,7 @@ impl Links {
                 target.run("LOCK TABLE fence IN ACCESS EXCLUSIVE MODE")?;
             }
             let row = standing(target)?;
-            may_be_filled(target, &row, &source, &there, &born_with)?;
+            may_be_filled(target, &row, (&source, given_up), &there, &born_with)?;
             target.run(&seal(&Standing { epoch: row.epoch, owner: id.nobody() }))?;
             empty(target, &there)?;
             state::create(target, id, false)
@@ -185,15 +204,17 @@ impl Links {
 }
 
 /// Is the target's data nobody's? It may be new; or filled by a move that was given up; or the side that the module was
-/// moved away from, whose row says the very same as the source's.
+/// moved away from, whose row says the very same as the source's; or one that it was moved away from before that, whose
+/// row the caller knows. Any other owner may be another shop's.
 fn may_be_filled(
     target: &mut dyn Side,
     row: &Standing,
-    source: &Standing,
+    (source, given_up): (&Standing, &[Standing]),
     tables: &[Table],
     born_with: &BTreeMap<String, u64>,
 ) -> Result<(), MoveError> {
-    if row.owner.starts_with(NOBODY) || (row == source && row.epoch > 1 && !row.owner.is_empty()) {
+    let was_left = row == source || (given_up.contains(row) && row.epoch < source.epoch);
+    if row.owner.starts_with(NOBODY) || (was_left && row.epoch > 1 && !row.owner.is_empty()) {
         return Ok(());
     }
     if !row.owner.is_empty() {

@@ -71,12 +71,34 @@ fn a_target_that_is_somebodys_is_not_touched() {
         run(&pair.target, "INSERT INTO stock VALUES ('theirs', 1, 0)");
         let error = pair.mover().prepare().unwrap_err();
         assert_eq!(error, MoveError::NotEmpty("table stock has 1 rows".to_owned()));
+        let found = pair.mover().readiness().unwrap().blockers;
+        assert_eq!(found, [error.to_string()]);
         run(&pair.target, "DELETE FROM stock; UPDATE fence SET epoch = 7, owner = 'theirs'");
         let error = pair.mover().prepare().unwrap_err();
         assert!(error.to_string().contains("epoch 7 and names theirs"), "{error}");
         run(&pair.target, "UPDATE fence SET epoch = 1, owner = ''");
         pair.mover().prepare().unwrap();
         assert_eq!(count(&pair.target, "tag"), 0, "what it was born with comes from the source");
+    }
+}
+
+/// The module was moved away from there, and on since: the source's row is another by now.
+#[test]
+fn a_target_that_was_given_up_before_is_filled_by_who_knows_it() {
+    for pair in Pair::all() {
+        migrate("shop", &pair.target, &migrations()).unwrap();
+        run(&pair.source, "UPDATE fence SET epoch = 3, owner = ''");
+        run(&pair.target, "INSERT INTO stock VALUES ('old', 1, 0)");
+        run(&pair.target, "UPDATE fence SET epoch = 2, owner = 'first'");
+        let row = |epoch| store::Standing { epoch, owner: "first".to_owned() };
+        for other in [vec![], vec![row(1)]] {
+            let error = pair.mover().over(other).prepare().unwrap_err();
+            assert!(matches!(error, MoveError::NotEmpty(_)), "{error}");
+        }
+        let knowing = || pair.mover().over(vec![row(2)]);
+        assert_eq!(knowing().readiness().unwrap().blockers, Vec::<String>::new());
+        knowing().prepare().unwrap();
+        assert_eq!(count(&pair.target, "stock"), 0);
     }
 }
 
