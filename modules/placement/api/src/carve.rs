@@ -361,7 +361,7 @@ pub enum BeginError {
         owner: Deployment,
     },
     /// Another carve moves the module.
-    #[error("carve {carve} moves the module")]
+    #[error("carve {carve} moves the module: let it end first, or complete, reverse or cancel it")]
     Moving {
         /// Which.
         carve: Id<Carve>,
@@ -388,10 +388,10 @@ pub enum SteerError {
     #[error("the carve is over")]
     Ended,
     /// Only before the switch.
-    #[error("the module has switched sides: reverse it instead")]
+    #[error("too late: once the module has switched sides it can be reversed until it completes")]
     TooLate,
     /// Only after the switch.
-    #[error("the module has not switched sides yet")]
+    #[error("the module has not switched sides yet: wait, or cancel it instead")]
     TooEarly,
 }
 

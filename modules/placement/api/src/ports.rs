@@ -136,7 +136,8 @@ pub trait Hosts: Send + Sync + 'static {
     /// Where the module's data is on each side: `from`, then `to`.
     async fn locations(&self, sides: &Sides) -> Result<(Database, Database), HostError>;
 
-    /// Makes sure that a process of the deployment runs and has the module open as standby, under the same contract.
+    /// Makes sure that a process of the deployment runs and has the module's data open, where the carve moves it, as
+    /// standby and under the same contract.
     /// With an address it is the one that answers there; without, one is started and waited for, unless the deployment
     /// has processes already. The tables are there and sealed by the time it is asked.
     async fn ready(&self, host: &Host) -> Result<Hosted, HostError>;
@@ -177,6 +178,8 @@ pub struct Host {
     pub module: Module,
     /// The deployment and what was said of it.
     pub site: Site,
+    /// Where the module's data shall be in it, once that is known: a process that has it elsewhere is not the one.
+    pub database: Option<Database>,
 }
 
 /// A process that has the module.

@@ -6,8 +6,8 @@ use contract::{Answer, Call, Caller, Deadline, Never};
 use diesel::QueryResult;
 use kernel_api::Timestamp;
 use placement_api::{
-    Auditor, Carve, Deployment, Hosts, Leg, Module, Moving, Placed, Process, Seats, Stage,
-    Surveyor, Table, Traffic,
+    Auditor, Carve, Database, Deployment, Hosts, Leg, Module, Moving, Outcome, Placed, Process,
+    Seats, Stage, Surveyor, Table, Traffic,
 };
 use tokio::sync::Notify;
 
@@ -96,10 +96,12 @@ pub(crate) fn placed(
     moving: Option<Moving>,
 ) -> Option<Placed> {
     let owner: Deployment = at.1.parse().ok()?;
-    // Always the same one of several, so that callers do not hop.
-    let process = live.iter().find(|process| {
+    let has_it = |process: &&Process| {
         process.deployment == owner && process.modules.iter().any(|housed| housed.module == module)
-    });
+    };
+    // Always the same one of several, so that callers do not hop; and the one that was started last, for one that was
+    // killed counts as live for a while beside the one that follows it.
+    let process = live.iter().filter(has_it).max_by_key(|process| process.id);
     let (url, public_url) = match (process, said) {
         (Some(process), _) => (Some(process.url.clone()), process.public_url.clone()),
         (None, Some((site, public_url))) => (site.url.clone(), public_url.clone()),
@@ -130,6 +132,15 @@ impl CarveRow {
         match leg {
             Leg::There => &self.target,
             Leg::Back => &self.source,
+        }
+    }
+
+    /// The data that it has moved the module away from, once it is over.
+    pub fn given_up(&self) -> Option<Database> {
+        match (self.state.outcome, self.state.leg) {
+            (Some(Outcome::Completed), Leg::There) => self.source_data.clone(),
+            (Some(Outcome::Reversed), Leg::Back) => self.target_data.clone(),
+            (_, _) => None,
         }
     }
 

@@ -15,7 +15,7 @@ use contract::async_trait;
 use kernel_api::Id;
 use placement_api::{Blocker, Carve, Database, Leg, Module, Pause, Size, TableCompared};
 
-use crate::domain::Seen;
+use crate::domain::{At, Seen};
 
 /// Which move it is.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub(crate) struct Move {
     pub module: Module,
     pub from: Database,
     pub to: Database,
+    /// The rows by which `to` says that earlier carves have moved the module away from there.
+    pub given_up: Vec<At>,
 }
 
 /// Makes the hands of a move.
@@ -38,7 +40,7 @@ pub(crate) trait Movement: Send + Sync + 'static {
     /// What stands in the way, in both directions, and how much there is. Changes nothing.
     async fn readiness(&self) -> Result<(Vec<Blocker>, Size), Trouble>;
 
-    /// Makes the target's tables and seals them: nobody owns them.
+    /// Makes the target's tables and seals them: nobody owns them. Refuses data that is not known to be nobody's.
     async fn prepare(&self) -> Result<(), Trouble>;
 
     /// Has the source write down what changes.

@@ -6,11 +6,13 @@ mod places;
 mod processes;
 
 pub(crate) use carves::{
-    CarveRow, Lease, carve, carves, free_carves, insert_carve, open_carves, renew_lease, set_data,
-    take_lease, update_carve,
+    CarveRow, Lease, carve, carves, free_carves, given_up, insert_carve, open_carves, renew_lease,
+    set_data, take_lease, update_carve,
 };
 pub(crate) use journal::{Line, append, entries};
-pub(crate) use places::{Said, move_place, place, places, put_place, put_site, site, sites};
+pub(crate) use places::{
+    Said, move_place, place, places, put_place, put_site, say_site, site, sites,
+};
 pub(crate) use processes::{forget_processes, live_processes, put_process, remove_process};
 
 use std::str::FromStr;

@@ -10,7 +10,7 @@ use placement_api::{Carve, Leg, Plan, Step};
 
 use crate::{
     desk::Desk,
-    domain::{Action, Event, Seen, State, limits::RENEW_EVERY},
+    domain::{Action, At, Event, Seen, State, limits::RENEW_EVERY},
     movement::{Move, Movement, Trouble},
     store::{self, CarveRow, Line},
 };
@@ -23,6 +23,8 @@ pub(super) struct Hands {
     pub desk: Arc<Desk>,
     /// As last read; its facts are ours and newer.
     pub row: CarveRow,
+    /// The rows by which the target's data is known to have been given up before.
+    pub given_up: Vec<At>,
     /// Steps that began and are not in the journal yet.
     pub lines: Vec<Line>,
     /// When the gates began to close.
@@ -41,7 +43,8 @@ impl Hands {
             .await
             .map_err(|fault: contract::Fault<contract::Never>| fault.to_string())?
             .ok_or_else(|| "it is not in the journal".to_owned())?;
-        Ok(Self { desk, row, lines: Vec::new(), closed: None, movement: None, last: None })
+        let (lines, given_up) = (Vec::new(), Vec::new());
+        Ok(Self { desk, row, given_up, lines, closed: None, movement: None, last: None })
     }
 
     /// How it is gone about.
@@ -80,6 +83,7 @@ impl Hands {
             module: self.row.module.clone(),
             from: from.clone(),
             to: to.clone(),
+            given_up: self.given_up.clone(),
         })?;
         self.movement = Some(Arc::clone(&movement));
         Ok(movement)

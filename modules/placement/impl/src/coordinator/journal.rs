@@ -68,12 +68,17 @@ impl Hands {
                 if store::take_lease(tx.connection(), id, &lease)?.is_none() {
                     return Ok(None);
                 }
-                Ok(store::carve(tx.connection(), id)?)
+                let Some(row) = store::carve(tx.connection(), id)? else { return Ok(None) };
+                let given_up = match &row.target_data {
+                    Some(at) => store::given_up(tx.connection(), &row.module, at)?,
+                    None => Vec::new(),
+                };
+                Ok(Some((row, given_up)))
             })
             .await;
         match taken {
-            Ok(Some(row)) => {
-                self.row = row;
+            Ok(Some((row, given_up))) => {
+                (self.row, self.given_up) = (row, given_up);
                 self.movement = None;
                 if self.row.term > 1 {
                     self.row.facts.restarts = self.row.facts.restarts.saturating_add(1);

@@ -94,11 +94,14 @@ impl Hands {
         if from == to {
             return Err(Trouble::Blocked(format!("both sides would be at {from}")));
         }
-        let (id, data) = (self.row.id, (from.clone(), to.clone()));
-        self.desk
+        let (id, module) = (self.row.id, self.row.module.clone());
+        let data = (from.clone(), to.clone());
+        self.given_up = self
+            .desk
             .store
             .write::<_, Never>(&self.desk.call(NOTE_TIME), move |tx| {
-                Ok(store::set_data(tx.connection(), id, &data.0, &data.1)?)
+                store::set_data(tx.connection(), id, &data.0, &data.1)?;
+                Ok(store::given_up(tx.connection(), &module, &data.1)?)
             })
             .await?;
         self.row.facts.says = format!("from {from} to {to}");
@@ -159,7 +162,11 @@ impl Hands {
                 Ok(store::site(c, &module, &taker)?.0)
             })
             .await?;
-        Ok(Host { carve: self.row.id, module: self.row.module.clone(), site })
+        let database = match leg {
+            Leg::There => self.row.target_data.clone(),
+            Leg::Back => self.row.source_data.clone(),
+        };
+        Ok(Host { carve: self.row.id, module: self.row.module.clone(), site, database })
     }
 
     async fn copy(&mut self) -> Result<Seen, Trouble> {

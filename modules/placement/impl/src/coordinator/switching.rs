@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use contract::Never;
 use futures_util::future::join_all;
+use kernel_api::Id;
 use placement_api::{Hold, InFlight, Placed, Process, SeatError, Waits};
 
 use super::{hands::Hands, journal::micros};
@@ -20,8 +21,12 @@ use crate::{
 /// How long the list of processes may take to be read.
 const LIST_TIME: Duration = Duration::from_secs(1);
 
-/// How long one process may take to close or open a gate.
+/// How long one process may take to open a gate.
 const SEAT_TIME: Duration = Duration::from_millis(250);
+
+/// How long one may take to close it: whoever needs longer leaves too little of the pause, and the others are not held for
+/// nothing.
+const CLOSE_TIME: Duration = PAUSE_MAX.saturating_sub(LOCK).saturating_sub(SWITCH_REST);
 
 impl Hands {
     /// Parks the module's writes in the proxy and closes the gate of every process, all at once. Who cannot be reached
@@ -41,21 +46,23 @@ impl Hands {
             drain_ms: micros(DRAIN) / 1000,
         };
         let seats = &self.desk.ports.seats;
-        let gates = join_all(live.iter().map(|at| within_seat(seats.hold(at, &hold))));
+        let gates = join_all(live.iter().map(|at| within(CLOSE_TIME, seats.hold(at, &hold))));
         let park = self.desk.ports.traffic.park(&module, id, HOLD_TTL);
         let (gates, parked) = futures_util::future::join(gates, park).await;
         if let Err(error) = parked {
             tracing::warn!(carve = %id, %error, "the proxy parks nothing; the gates hold");
         }
+        let mut open = String::new();
         for (at, error) in failures(&live, &gates) {
             tracing::info!(carve = %id, process = %at.id, error, "a gate was not closed");
+            open = format!("; {}: {error}", at.url);
         }
         let under_way: u32 = gates.iter().flatten().map(|InFlight(count)| count).sum();
         let took = closed.elapsed();
         self.pause(|pause| pause.hold_us = micros(took));
         if took + LOCK + SWITCH_REST > PAUSE_MAX {
             return Err(Trouble::NotNow(format!(
-                "closing the gates took {} ms, {under_way} calls were still under way",
+                "closing the gates took {} ms, {under_way} calls were still under way{open}",
                 took.as_millis()
             )));
         }
@@ -125,8 +132,11 @@ impl Hands {
         let began = Instant::now();
         let live = self.desk.live(LIST_TIME).await?;
         let placed = self.placed(state, &live).await?;
-        let (owners, others): (Vec<&Process>, Vec<&Process>) =
+        let (mut owners, others): (Vec<&Process>, Vec<&Process>) =
             live.iter().partition(|process| process.deployment == placed.owner);
+        // By another clock than ours nobody tells of himself of late: then who was made ready is asked where it was.
+        let said = self.said(&placed);
+        owners.extend(said.as_ref().filter(|_| owners.is_empty()));
         let seats = &self.desk.ports.seats;
         let opened = join_all(owners.iter().map(|at| within_seat(seats.settle(at, &placed)))).await;
         if !opened.iter().any(Result::is_ok) {
@@ -150,6 +160,17 @@ impl Hands {
         self.row.facts.switched(state.leg, placed.epoch, state.switch_tries, at);
         self.row.facts.says = format!("{} owns it since epoch {}", placed.owner, placed.epoch);
         Ok(Seen::Done)
+    }
+
+    fn said(&self, placed: &Placed) -> Option<Process> {
+        Some(Process {
+            id: Id::fresh(),
+            deployment: placed.owner.clone(),
+            url: placed.url.clone()?,
+            public_url: placed.public_url.clone(),
+            modules: Vec::new(),
+            seen_at: self.desk.store.clock().now(),
+        })
     }
 
     async fn placed(&self, state: &State, live: &[Process]) -> Result<Placed, Trouble> {
@@ -184,9 +205,16 @@ impl Hands {
 }
 
 async fn within_seat<T>(asked: impl Future<Output = Result<T, SeatError>>) -> Result<T, SeatError> {
-    match tokio::time::timeout(SEAT_TIME, asked).await {
+    within(SEAT_TIME, asked).await
+}
+
+async fn within<T>(
+    time: Duration,
+    asked: impl Future<Output = Result<T, SeatError>>,
+) -> Result<T, SeatError> {
+    match tokio::time::timeout(time, asked).await {
         Ok(answered) => answered,
-        Err(_elapsed) => Err(SeatError::Away(format!("no answer in {} ms", SEAT_TIME.as_millis()))),
+        Err(_elapsed) => Err(SeatError::Away(format!("no answer in {} ms", time.as_millis()))),
     }
 }
 

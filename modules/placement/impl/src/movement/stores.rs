@@ -36,6 +36,11 @@ impl Movements for Stores {
             target: location(&which.to),
             migrations: Arc::clone(migrations),
         });
+        let given_up = which
+            .given_up
+            .iter()
+            .map(|(epoch, owner)| Standing { epoch: *epoch, owner: owner.clone() });
+        let there = there.over(given_up.collect());
         let back = Arc::new(there.back());
         Ok(Arc::new(Moving { module: which.module.clone(), there: Arc::new(there), back }))
     }
@@ -71,9 +76,21 @@ impl Moving {
     }
 }
 
+/// What went wrong, and what to do where the server answered and refused: most often nobody has made the role yet.
+fn told(error: &MoveError) -> String {
+    match error {
+        MoveError::Away { what, .. } if what.contains("FATAL") => {
+            format!(
+                "{error}; --admin-url makes the module's role and schema where they are missing"
+            )
+        }
+        _ => error.to_string(),
+    }
+}
+
 impl From<MoveError> for Trouble {
     fn from(error: MoveError) -> Self {
-        let why = error.to_string();
+        let why = told(&error);
         match error {
             MoveError::Busy { .. } => Self::NotNow(why),
             MoveError::Away { .. }

@@ -39,7 +39,7 @@ pub(super) fn begin(tx: &mut Tx<'_>, wish: &Begin) -> Result<Carve, Abort<BeginE
     }
     let (url, database) = (wish.url.clone(), wish.database.clone());
     let site = Site { deployment: wish.to.clone(), url, database };
-    store::put_site(tx.connection(), &wish.module, &site, None)?;
+    store::say_site(tx.connection(), &wish.module, &site)?;
     let State { leg, step, .. } = row.state;
     let line = Line { leg, step, says: wish.reason.to_string(), at: tx.now() };
     store::append(tx.connection(), row.id, &[line])?;

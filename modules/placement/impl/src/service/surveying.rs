@@ -12,6 +12,7 @@ use ::store::Abort;
 
 use crate::{
     desk::Desk,
+    domain::At,
     movement::{Move, Trouble},
     store,
 };
@@ -31,13 +32,18 @@ pub(super) async fn readiness(
     let mut blockers = Vec::new();
     let mut size = Size::default();
     match desk.ports.hosts.locations(&sides).await {
+        Ok((from, to)) if from == to => {
+            let detail = format!("both sides would be at {from}: name another --to or --database");
+            blockers.push(blocker("same_place", &wish.to, detail));
+        }
         Ok(data) => {
-            let (found, counted) = found(desk, &wish, data).await.map_err(away)?;
+            let given_up = given_up(desk, call, &wish, &data.1).await?;
+            let (found, counted) = found(desk, &wish, data, given_up).await;
             blockers.extend(found);
             size = counted;
         }
         Err(HostError::Blocked(blocker)) => blockers.push(blocker),
-        Err(HostError::NotReady(why)) => blockers.push(not_ready(&wish.to, why)),
+        Err(HostError::NotReady(why)) => blockers.push(blocker("not_ready", &wish.to, why)),
     }
     let survey = desk.ports.surveyor.survey(&wish).await;
     let survey = survey.map_err(|error| away(error.0))?;
@@ -59,14 +65,14 @@ fn away<R>(why: String) -> Fault<R> {
     Fault::NotExecuted(NotExecuted::new(Reason::Unavailable, why))
 }
 
-fn not_ready(to: &Deployment, why: String) -> Blocker {
-    Blocker { kind: "not_ready".to_owned(), about: to.to_string(), detail: why }
+fn blocker(kind: &str, to: &Deployment, why: String) -> Blocker {
+    Blocker { kind: kind.to_owned(), about: to.to_string(), detail: why }
 }
 
 /// Both sides as they would be.
 async fn sides(desk: &Desk, call: &Call, wish: &DryRun) -> Answer<Sides, DryRunError> {
     let (module, to) = (wish.module.clone(), wish.to.clone());
-    let (from, to) = desk
+    let from = desk
         .store
         .read(call, move |c| {
             let (_, owner) =
@@ -75,31 +81,41 @@ async fn sides(desk: &Desk, call: &Call, wish: &DryRun) -> Answer<Sides, DryRunE
             if owner == to {
                 return Err(Abort::Refused(DryRunError::ThereAlready { owner }));
             }
-            Ok((store::site(c, &module, &owner)?.0, store::site(c, &module, &to)?.0))
+            Ok(store::site(c, &module, &owner)?.0)
         })
         .await?;
-    let to = Site {
-        url: wish.url.clone().or(to.url),
-        database: wish.database.clone().or(to.database),
-        deployment: to.deployment,
-    };
+    // What an earlier carve said of the target does not count, as it will not for the carve itself.
+    let (url, database) = (wish.url.clone(), wish.database.clone());
+    let to = Site { deployment: wish.to.clone(), url, database };
     Ok(Sides { module: wish.module.clone(), from, to })
 }
 
-/// What stands in the way in the data, and how much there is.
+async fn given_up(
+    desk: &Desk,
+    call: &Call,
+    wish: &DryRun,
+    to: &Database,
+) -> Answer<Vec<At>, DryRunError> {
+    let (module, to) = (wish.module.clone(), to.clone());
+    desk.store.read(call, move |c| Ok(store::given_up(c, &module, &to)?)).await
+}
+
+/// What stands in the way in the data, and how much there is. A database that is away stands in the way, too.
 async fn found(
     desk: &Desk,
     wish: &DryRun,
     (from, to): (Database, Database),
-) -> Result<(Vec<Blocker>, Size), String> {
-    let which = Move { carve: Id::fresh(), module: wish.module.clone(), from, to };
+    given_up: Vec<At>,
+) -> (Vec<Blocker>, Size) {
+    let which = Move { carve: Id::fresh(), module: wish.module.clone(), from, to, given_up };
     let readiness = match desk.movements.of(&which) {
         Ok(movement) => movement.readiness().await,
         Err(trouble) => Err(trouble),
     };
-    match readiness {
-        Ok(found) => Ok(found),
-        Err(Trouble::Blocked(why)) => Ok((vec![not_ready(&wish.to, why)], Size::default())),
-        Err(Trouble::NotNow(why) | Trouble::Failed(why) | Trouble::Unknown(why)) => Err(why),
-    }
+    let (kind, why) = match readiness {
+        Ok(found) => return found,
+        Err(Trouble::Blocked(why)) => ("not_ready", why),
+        Err(Trouble::NotNow(why) | Trouble::Failed(why) | Trouble::Unknown(why)) => ("away", why),
+    };
+    (vec![blocker(kind, &wish.to, why)], Size::default())
 }

@@ -8,7 +8,7 @@ use ::store::{Connection, on, prepared};
 
 use super::{from_json, from_text, from_texts, signed, to_json, unsigned};
 use crate::{
-    domain::{Facts, State},
+    domain::{At, Facts, State},
     schema::carves as table,
 };
 
@@ -129,6 +129,16 @@ pub(crate) fn carves(
             .load(c)),
     }?;
     rows.into_iter().map(read).collect()
+}
+
+/// The rows by which a database says that ended carves have moved the module away from there.
+pub(crate) fn given_up(c: &mut Connection, module: &Module, at: &Database) -> QueryResult<Vec<At>> {
+    let ended = table::table.filter(table::module.eq(module.as_str()));
+    let rows: Vec<Row> =
+        on!(c, |c| ended.filter(table::ended_at.is_not_null()).order(table::id).load(c))?;
+    let rows = rows.into_iter().map(read).collect::<QueryResult<Vec<_>>>()?;
+    let left = rows.into_iter().filter(|row| row.given_up().as_ref() == Some(at));
+    Ok(left.map(|row| (row.state.epoch + 1, row.taker(row.state.leg).to_string())).collect())
 }
 
 /// The carves that are not over, by id.

@@ -96,6 +96,13 @@ fn site_of(row: &SiteRow) -> QueryResult<(Module, Said)> {
     Ok((from_text(module)?, (site, from_texts(public_url.as_ref())?)))
 }
 
+/// Says anew where a module shall be in a deployment: what was said before is forgotten, for it may be what was wrong.
+pub(crate) fn say_site(c: &mut Connection, module: &Module, site: &Site) -> QueryResult<()> {
+    let place = said::table.find((module.as_str(), site.deployment.as_str()));
+    on!(&mut *c, |c| prepared!(diesel::delete(place)).execute(c))?;
+    put_site(c, module, site, None)
+}
+
 /// Says something of a module in a deployment; what is none leaves what was said before.
 pub(crate) fn put_site(
     c: &mut Connection,

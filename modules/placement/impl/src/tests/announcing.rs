@@ -29,6 +29,22 @@ async fn what_is_opened_first_is_owned_and_the_rows_are_followed() {
     .await;
 }
 
+/// Who was killed counts as live for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_of_an_owner_the_one_that_was_started_last_is_asked() {
+    World::each(async |world| {
+        let mut killed = told("monolith", 1, "");
+        killed.url = "http://127.0.0.1:1".parse().unwrap();
+        let follower = told("monolith", 1, "");
+        for told in [&follower, &killed, &follower] {
+            world.placement.announce(&command(), told.clone()).await.unwrap();
+        }
+        let placed = world.placement.placed(&call(), ()).await.unwrap().placed;
+        assert_eq!(placed[0].url, Some(follower.url));
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_leaves_is_not_asked_any_more() {
     World::each(async |world| {

@@ -3,8 +3,8 @@
 use contract::Fault;
 use kernel_api::Id;
 use placement_api::{
-    BeginError, Blocker, CarveError, DryRun, DryRunError, Leg, Name, Outcome, Percent, Plan,
-    SteerError, Step, Wish,
+    Begin, BeginError, Blocker, CarveError, Database, DryRun, DryRunError, Leg, Name, Outcome,
+    Percent, Plan, SteerError, Step, Wish,
 };
 
 use super::world::{World, begin, call, command, module};
@@ -48,6 +48,18 @@ async fn a_module_moves_and_the_certificate_says_how() {
             facts,
             ["placement.carve.begun", "placement.module.moved", "placement.carve.ended"]
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_tells_of_itself_by_another_clock_is_found_where_it_was_made_ready() {
+    World::each(async |world| {
+        world.monolith().await;
+        let carve = world.begin(observed_for(0)).await;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!(ended.outcome, Some(Outcome::Completed));
+        assert!(world.around.script().done.contains(&"settle child at 2: child".to_owned()));
     })
     .await;
 }
@@ -125,6 +137,48 @@ async fn what_stands_in_the_way_is_named_and_nothing_is_touched() {
         assert!(journal.iter().any(|entry| entry.says.contains("no_primary_key (levels)")));
         assert!(!world.around.script().captured);
         assert!(!world.placement.certificate(&call(), carve.id).await.unwrap().clean);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_cannot_be_is_named_before() {
+    World::each(async |world| {
+        world.monolith().await;
+        let wish =
+            DryRun { module: module(), to: "child".parse().unwrap(), url: None, database: None };
+        let blocked = async |wish| {
+            let report = world.placement.readiness(&call(), wish).await.unwrap();
+            assert!(!report.ready);
+            report.blockers[0].kind.clone()
+        };
+        let database = Some(Database::File("/monolith/inventory.db".into()));
+        assert_eq!(blocked(DryRun { database, ..wish.clone() }).await, "same_place");
+        world.around.script().away = true;
+        assert_eq!(blocked(wish).await, "away");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_once_said_of_a_target_does_not_bind_the_next_carve() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.around.script().endless = true;
+        let wrong = Begin {
+            url: Some("http://127.0.0.1:1".parse().unwrap()),
+            database: Some(Database::File("/wrong/inventory.db".into())),
+            ..begin("child", Plan::default())
+        };
+        let wrong = world.placement.begin(&command(), wrong).await.unwrap();
+        world.until(&wrong, Step::Copy).await;
+        world.steer(&wrong, Wish::Cancel).await;
+        world.until(&wrong, Step::Ended).await;
+        let carve = world.begin(Plan::default()).await;
+        world.until(&carve, Step::Copy).await;
+        let says = |says: &str| format!("from /monolith/inventory.db to {says}");
+        let journal = world.journal(&carve).await;
+        assert!(journal.iter().any(|entry| entry.says == says("/child/inventory.db")));
     })
     .await;
 }

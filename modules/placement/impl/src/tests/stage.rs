@@ -35,6 +35,8 @@ pub(super) struct Script {
     pub copy_fails: u32,
     /// Both sides differ.
     pub differs: bool,
+    /// The target's database is away.
+    pub away: bool,
     /// The copy never ends.
     pub endless: bool,
     pub errors: u64,
@@ -170,6 +172,9 @@ impl Moving {
 #[async_trait]
 impl Movement for Moving {
     async fn readiness(&self) -> Result<(Vec<Blocker>, Size), Trouble> {
+        if self.script().away {
+            return Err(Trouble::Failed("the target database is away".to_owned()));
+        }
         let size = Size { rows: 3_000_000, ..Size::default() };
         Ok((self.around.script().blockers.clone(), size))
     }
