@@ -18,7 +18,7 @@ use placement_api::{Address, Name, Process};
 
 pub use announcing::Announcing;
 pub use auditing::Books;
-pub use children::{Children, Nursery};
+pub use children::{Children, Nursery, carved};
 pub use hosting::Hosting;
 pub use identity::{House, Identity};
 pub use reaching::{Reaching, Rehearse, Release, hold, seat};

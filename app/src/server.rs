@@ -108,7 +108,7 @@ pub async fn serve(
     });
     // Without placement, here or elsewhere, the settings say where everything is.
     let placed = here.contains(&"placement") || settings.modules.url("placement").is_some();
-    let announcing = placed.then(|| Announcing::start(&shop, &oneself));
+    let announcing = placed.then(|| Announcing::start(&shop, &oneself, in_front.clone()));
     let around = Around { front, children: shop.children.clone(), parent };
     run(settings, &health, around, (public, internal)).await?;
     if let Some(announcing) = announcing {

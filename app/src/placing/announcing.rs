@@ -6,7 +6,7 @@ use contract::{Call, Caller, Deadline};
 use placement_api::{Announce, Table};
 use tokio::task::JoinHandle;
 
-use super::Oneself;
+use super::{Front, Oneself};
 use crate::shop::Shop;
 
 /// How often: a switch that nobody told a process of is learnt within it, doubt aside.
@@ -22,31 +22,32 @@ const AGAIN_AFTER: Duration = Duration::from_millis(10);
 pub struct Announcing {
     shop: Arc<Shop>,
     oneself: Arc<Oneself>,
+    front: Front,
     task: JoinHandle<()>,
 }
 
 impl Announcing {
-    /// Begins.
-    pub fn start(shop: &Arc<Shop>, oneself: &Arc<Oneself>) -> Self {
+    /// Begins. The proxy in front learns which modules move.
+    pub fn start(shop: &Arc<Shop>, oneself: &Arc<Oneself>, front: Front) -> Self {
         let (shop, oneself) = (Arc::clone(shop), Arc::clone(oneself));
-        let task = tokio::spawn(run(Arc::clone(&shop), Arc::clone(&oneself)));
-        Self { shop, oneself, task }
+        let task = tokio::spawn(run(Arc::clone(&shop), Arc::clone(&oneself), front.clone()));
+        Self { shop, oneself, front, task }
     }
 
     /// Says that this process leaves, and ends.
     pub async fn stop(self) {
         self.task.abort();
-        tell(&self.shop, &self.oneself, true).await;
+        tell(&self.shop, (&self.oneself, &self.front), true).await;
     }
 }
 
-async fn run(shop: Arc<Shop>, oneself: Arc<Oneself>) {
+async fn run(shop: Arc<Shop>, oneself: Arc<Oneself>, front: Front) {
     let mut next = tokio::time::Instant::now();
     loop {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {
                 next = tokio::time::Instant::now() + EVERY;
-                tell(&shop, &oneself, false).await;
+                tell(&shop, (&oneself, &front), false).await;
             }
             () = shop.ways.doubt().raised() => {
                 // One's own row tells the most, and soonest; then who owns it now.
@@ -64,7 +65,7 @@ fn call() -> Call {
 }
 
 /// Tells placement of this process and takes up what it answers. Without an answer the rows of one's own data count.
-async fn tell(shop: &Shop, oneself: &Oneself, leaving: bool) {
+async fn tell(shop: &Shop, (oneself, front): (&Oneself, &Front), leaving: bool) {
     let mut modules = Vec::new();
     for seat in shop.seats.values() {
         modules.extend(seat.housed().await);
@@ -79,7 +80,10 @@ async fn tell(shop: &Shop, oneself: &Oneself, leaving: bool) {
     };
     let key = format!("announce-{}", oneself.process).parse().expect("an id is a key");
     match shop.placement.announce(&call().command(key), wish).await {
-        Ok(table) => learn(shop, Some(&table)).await,
+        Ok(table) => {
+            front.reserve(&table);
+            learn(shop, Some(&table)).await;
+        }
         Err(fault) => {
             tracing::debug!(%fault, "placement was not told");
             learn(shop, None).await;

@@ -78,9 +78,19 @@ impl Nursery {
         })
     }
 
-    /// The data directory of a child.
-    pub fn home(&self, module: &Name) -> PathBuf {
-        self.data.join(CARVED).join(module.as_str())
+    /// The data directory of a child: one for each module in each deployment, for a module may move from one child to
+    /// another.
+    pub fn home(&self, module: &Name, deployment: &Name) -> PathBuf {
+        let carved = self.data.join(CARVED);
+        if module == deployment {
+            return carved.join(module.as_str());
+        }
+        // No name has an at sign.
+        carved.join(format!("{module}@{deployment}"))
+    }
+
+    fn home_of(&self, hosted: &Hosted) -> PathBuf {
+        self.home(&hosted.module, &hosted.deployment)
     }
 
     fn command(&self, hosted: &Hosted) -> Result<Command> {
@@ -88,7 +98,7 @@ impl Nursery {
         let mut command = Command::new(program);
         command.args(["serve", "--child", "--standby", "--modules", hosted.module.as_str()]);
         command.args(["--deployment", hosted.deployment.as_str()]);
-        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(self.home(&hosted.module));
+        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(self.home_of(hosted));
         if let Some(config) = &self.config {
             command.env("BANYAN_CONFIG", config);
         }
@@ -108,10 +118,21 @@ impl Nursery {
     }
 }
 
+/// The data directories of all children, also of those that are wanted no more.
+pub fn carved(data: &Path) -> io::Result<Vec<PathBuf>> {
+    let homes = match fs::read_dir(data.join(CARVED)) {
+        Ok(homes) => homes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    homes.map(|home| Ok(home?.path())).collect()
+}
+
 /// The children of this process.
 pub struct Children {
     nursery: Nursery,
-    running: Mutex<BTreeMap<Name, Running>>,
+    /// By their data directories.
+    running: Mutex<BTreeMap<PathBuf, Running>>,
 }
 
 struct Running {
@@ -123,13 +144,9 @@ impl Children {
     /// Starts those that an earlier process has left wanted.
     pub fn start(nursery: Nursery) -> Result<Self> {
         let children = Self { nursery, running: Mutex::default() };
-        let homes = match fs::read_dir(children.nursery.data.join(CARVED)) {
-            Ok(homes) => homes.collect::<io::Result<Vec<_>>>()?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error).context("the directory of carved modules"),
-        };
+        let homes = carved(&children.nursery.data).context("the directory of carved modules")?;
         for home in homes {
-            if let Some(hosted) = read(&home.path().join(HOSTED))? {
+            if let Some(hosted) = read(&home.join(HOSTED))? {
                 children.supervise(hosted)?;
             }
         }
@@ -141,36 +158,37 @@ impl Children {
         &self.nursery
     }
 
-    /// What a module's child is started with, where there is one.
-    pub fn hosted(&self, module: &Name) -> Result<Option<Hosted>> {
-        read(&self.nursery.home(module).join(HOSTED))
+    /// What the child is started with that has the module in this deployment, where there is one.
+    pub fn hosted(&self, module: &Name, deployment: &Name) -> Result<Option<Hosted>> {
+        read(&self.nursery.home(module, deployment).join(HOSTED))
     }
 
     /// Wants a child from now on. Again with the same is nothing new.
     pub fn want(&self, hosted: Hosted) -> Result<()> {
-        let home = self.nursery.home(&hosted.module);
+        let home = self.nursery.home_of(&hosted);
         fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
         DataDir::at(&home).write(HOSTED, &serde_json::to_string(&hosted)?)?;
         self.supervise(hosted)
     }
 
     /// Wants it no more: waits until it has ended. Its data stays.
-    pub async fn unwant(&self, module: &Name) -> Result<()> {
-        match fs::remove_file(self.nursery.home(module).join(HOSTED)) {
+    pub async fn unwant(&self, module: &Name, deployment: &Name) -> Result<()> {
+        let home = self.nursery.home(module, deployment);
+        match fs::remove_file(home.join(HOSTED)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error).context("a child that is not wanted any more"),
         }
-        let running = self.running().remove(module);
+        let running = self.running().remove(&home);
         if let Some(running) = running {
             running.end().await;
         }
         Ok(())
     }
 
-    /// Where a module's child can be reached, once it is ready.
-    pub fn server(&self, module: &Name) -> Option<Server> {
-        DataDir::at(self.nursery.home(module)).server().ok().flatten()
+    /// Where a child can be reached, once it is ready.
+    pub fn server(&self, module: &Name, deployment: &Name) -> Option<Server> {
+        DataDir::at(self.nursery.home(module, deployment)).server().ok().flatten()
     }
 
     /// Ends them all. They are started again with the next process.
@@ -179,21 +197,21 @@ impl Children {
         futures_util::future::join_all(all.into_values().map(Running::end)).await;
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<Name, Running>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Running>> {
         // One insertion or removal cannot be half done.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn supervise(&self, hosted: Hosted) -> Result<()> {
+        let home = self.nursery.home_of(&hosted);
         let mut running = self.running();
-        if running.contains_key(&hosted.module) {
+        if running.contains_key(&home) {
             return Ok(());
         }
         let (stop, stopped) = watch::channel(false);
         let command = self.nursery.command(&hosted)?;
-        let module = hosted.module.clone();
-        let task = tokio::spawn(supervised(module.clone(), command, stopped));
-        running.insert(module, Running { stop, task });
+        let task = tokio::spawn(supervised(hosted.module, command, stopped));
+        running.insert(home, Running { stop, task });
         Ok(())
     }
 }
@@ -214,10 +232,11 @@ async fn supervised(module: Name, mut command: Command, mut stopped: watch::Rece
             Ok(child) => {
                 let pid = child.id();
                 tracing::info!(%module, pid, "a child is started");
-                if watched(child, &mut stopped).await {
+                let ended = watched(child, &mut stopped).await;
+                if *stopped.borrow() {
                     return;
                 }
-                tracing::warn!(%module, pid, "a child has ended; it is started again");
+                tracing::warn!(%module, pid, ended, "a child has ended; it is started again soon");
             }
             Err(error) => tracing::error!(%module, %error, "a child cannot be started"),
         }
@@ -229,13 +248,14 @@ async fn supervised(module: Name, mut command: Command, mut stopped: watch::Rece
     }
 }
 
-/// Watches a child until it ends (false), or ends it because it is to stop (true).
-async fn watched(mut child: Child, stopped: &mut watch::Receiver<bool>) -> bool {
+/// Watches a child until it ends, by itself or because it is to stop; how it ended.
+async fn watched(mut child: Child, stopped: &mut watch::Receiver<bool>) -> String {
     let mut until = None;
     loop {
         match child.try_wait() {
             Ok(None) => {}
-            Ok(Some(_)) | Err(_) => return until.is_some(),
+            Ok(Some(status)) => return status.to_string(),
+            Err(error) => return error.to_string(),
         }
         if until.is_none() && *stopped.borrow() {
             drop(child.stdin.take());

@@ -11,7 +11,11 @@ use placement_api::{
 use store::Location;
 
 use super::{Children, House, Identity, Oneself, children, identity::database};
-use crate::{http_client::HttpClient, secrets::DeploymentSecret, shop};
+use crate::{
+    http_client::{Ask, HttpClient},
+    secrets::DeploymentSecret,
+    shop,
+};
 
 /// How long a process may take to say who it is.
 const ASK_TIME: Duration = Duration::from_secs(5);
@@ -68,6 +72,24 @@ impl Hosting {
         self.of_child(&children::Hosted { module, deployment, database: None })
     }
 
+    /// Where the data of a module shall be that is not there yet. What an earlier child had there says nothing.
+    async fn new_location(&self, module: &Module, site: &Site) -> Result<Database, HostError> {
+        if self.is_us(&site.deployment) {
+            return self.location(module, site).await;
+        }
+        if let Some(url) = &site.url {
+            // Before anything is begun: what waits there may be somebody else.
+            self.checked((module, &site.deployment), None, url).await?;
+        }
+        match (&site.database, &site.url) {
+            (None, None) => {
+                let (module, deployment) = (module.clone(), site.deployment.clone());
+                self.of_child(&children::Hosted { module, deployment, database: None })
+            }
+            (_, _) => self.location(module, site).await,
+        }
+    }
+
     /// The child that has the module in this deployment: its address changes whenever it is started again, so what was
     /// once said of that means nothing.
     fn child(
@@ -75,8 +97,7 @@ impl Hosting {
         module: &Module,
         deployment: &Name,
     ) -> Result<Option<children::Hosted>, HostError> {
-        let hosted = self.children.hosted(module).map_err(failed)?;
-        Ok(hosted.filter(|hosted| hosted.deployment == *deployment))
+        self.children.hosted(module, deployment).map_err(failed)
     }
 
     fn of_child(&self, hosted: &children::Hosted) -> Result<Database, HostError> {
@@ -84,7 +105,7 @@ impl Hosting {
         match &hosted.database {
             Some(url) => self.said(module, &Database::Server(url.clone())),
             None => {
-                let home = self.children.nursery().home(module);
+                let home = self.children.nursery().home(module, &hosted.deployment);
                 Ok(Database::File(home.join(format!("{module}.db"))))
             }
         }
@@ -105,15 +126,28 @@ impl Hosting {
         }
     }
 
+    /// Who answers there. Whoever does, and is not who is wanted, will not be by waiting.
     async fn identity(&self, url: &Address) -> Result<Identity, HostError> {
-        let control = self.secret.derive("control");
-        let asked = async {
-            let client = HttpClient::new(url.as_str(), &control, 1)?;
-            client.json::<Identity>(Method::GET, "/ops/process", None::<&()>).await
-        };
-        match tokio::time::timeout(ASK_TIME, asked).await {
-            Ok(found) => found.map_err(failed),
-            Err(_late) => Err(HostError::NotReady(format!("{url} does not answer"))),
+        let odd = |kind, detail: &str| blocked(kind, url.as_str(), detail);
+        let client = HttpClient::new(url.as_str(), &self.secret.derive("control"), 1)
+            .map_err(|error| odd("no_address", &error.to_string()))?;
+        let (method, path) = (Method::GET, "/ops/process");
+        let ask = Ask { method, path, key: None, if_match: None, body: None, time: ASK_TIME };
+        let answer = client.ask(ask).await;
+        let answer = answer.map_err(|silence| HostError::NotReady(format!("{url}: {silence}")))?;
+        match answer.status {
+            200 => serde_json::from_slice(&answer.body).map_err(|_odd| {
+                odd("version_skew", "it is of another version: run the same one on both sides")
+            }),
+            401 | 403 => Err(odd(
+                "other_secret",
+                "it belongs to other people: start it with this deployment's BANYAN_DEPLOYMENT_SECRET",
+            )),
+            404 => Err(odd(
+                "no_internal_port",
+                "that is not where a process is told what to do: take the internal port that it prints at its start",
+            )),
+            _ => Err(HostError::NotReady(format!("{url}: {}", answer.problem()))),
         }
     }
 
@@ -121,21 +155,35 @@ impl Hosting {
         let identity = self.identity(url).await?;
         let mut houses = identity.houses.into_iter();
         houses.find(|house| house.housed.module == *module).ok_or_else(|| {
-            blocked("no_module", url.as_str(), "that process has not opened the module's data")
+            let detail = "it has not opened the module's data: start it with --modules";
+            blocked("no_module", url.as_str(), detail)
         })
     }
 
-    /// A process that answers at `url`, if it is the one that is wanted.
-    async fn checked(&self, host: &Host, url: &Address) -> Result<Hosted, HostError> {
+    /// A process that answers at `url`, if it is the one that is wanted and has the data where it is wanted.
+    async fn checked(
+        &self,
+        (module, wanted): (&Module, &Name),
+        database: Option<&Database>,
+        url: &Address,
+    ) -> Result<Hosted, HostError> {
         let identity = self.identity(url).await?;
-        let (module, wanted) = (&host.module, &host.site.deployment);
         if identity.deployment != *wanted {
             let detail = format!("it is part of {}, not of {wanted}", identity.deployment);
             return Err(blocked("other_deployment", url.as_str(), &detail));
         }
-        if !identity.houses.iter().any(|house| house.housed.module == *module) {
+        let house = identity.houses.iter().find(|house| house.housed.module == *module);
+        let Some(house) = house else {
             let detail = "it has not opened the module's data: start it with --modules";
             return Err(blocked("no_module", url.as_str(), detail));
+        };
+        if let Some(wanted) = database
+            && house.database.parse().is_ok_and(|has: Database| has != *wanted)
+        {
+            let detail = format!(
+                "it has the module's data elsewhere than {wanted}: carve anew, from the server whose child it shall be"
+            );
+            return Err(blocked("other_data", url.as_str(), &detail));
         }
         let (ours, theirs) =
             (self.contracts.get(module.as_str()), identity.contracts.get(module.as_str()));
@@ -151,7 +199,7 @@ impl Hosting {
 impl Hosts for Hosting {
     async fn locations(&self, sides: &Sides) -> Result<(Database, Database), HostError> {
         let from = self.location(&sides.module, &sides.from).await?;
-        let to = self.location(&sides.module, &sides.to).await?;
+        let to = self.new_location(&sides.module, &sides.to).await?;
         if let Database::File(path) = &to
             && let Some(home) = path.parent()
         {
@@ -164,39 +212,41 @@ impl Hosts for Hosting {
     }
 
     async fn ready(&self, host: &Host) -> Result<Hosted, HostError> {
-        let Host { module, site, .. } = host;
+        let Host { module, site, database: place, .. } = host;
         if self.is_us(&site.deployment) {
             let (url, public_url) = (self.oneself.url.clone(), self.oneself.public_url.clone());
             return Ok(Hosted { url, public_url });
         }
         let hosted = self.child(module, &site.deployment)?;
         if let (Some(url), None) = (&site.url, &hosted) {
-            return self.checked(host, url).await;
+            return self.checked((module, &site.deployment), place.as_ref(), url).await;
         }
         let database = match &site.database {
             Some(Database::Server(url)) => Some(url.clone()),
             Some(Database::File(_)) | None => None,
         };
-        let wanted = hosted.unwrap_or_else(|| children::Hosted {
-            module: module.clone(),
-            deployment: site.deployment.clone(),
-            database,
-        });
+        if hosted.is_some_and(|hosted| hosted.database != database) {
+            // Left from an earlier carve: whatever it has open, the module is not in this deployment yet.
+            self.children.unwant(module, &site.deployment).await.map_err(failed)?;
+        }
+        let (module, deployment) = (module.clone(), site.deployment.clone());
+        let wanted = children::Hosted { module, deployment, database };
         self.children.want(wanted).map_err(failed)?;
-        let server = self.children.server(module);
+        let module = &host.module;
+        let server = self.children.server(module, &site.deployment);
         let server = server
             .ok_or_else(|| HostError::NotReady(format!("the process of {module} is starting")))?;
         let url: Address = server.internal.parse().map_err(|_odd| {
             HostError::NotReady(format!("the process of {module} has an odd address"))
         })?;
-        self.checked(host, &url).await
+        self.checked((module, &site.deployment), place.as_ref(), &url).await
     }
 
     async fn stop(&self, host: &Host) -> Result<(), HostError> {
         if self.child(&host.module, &host.site.deployment)?.is_none() {
             return Ok(());
         }
-        self.children.unwant(&host.module).await.map_err(failed)
+        self.children.unwant(&host.module, &host.site.deployment).await.map_err(failed)
     }
 }
 

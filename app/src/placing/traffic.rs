@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use kernel_api::Id;
-use placement_api::{Carve, Counted, Module, PortError, Stage, Traffic, Waits};
+use placement_api::{Carve, Counted, Module, PortError, Stage, Table, Traffic, Waits};
 use strangler_proxy::{
     Handle,
     steer::{Engine, Steering},
@@ -41,6 +41,20 @@ impl Front {
         let parked = Mutex::default();
         // Once per process.
         drop(self.0.set(Steered { steering, engine, parked }));
+    }
+
+    /// Has the toggles of the modules that move refused, and of no others: the routes of a module on its way are the
+    /// carve's.
+    pub fn reserve(&self, table: &Table) {
+        let Some(front) = self.0.get() else { return };
+        let moving = table.placed.iter().filter_map(|placed| {
+            let why = format!(
+                "a carve moves it to {}; ask again after its end",
+                placed.moving.as_ref()?.to
+            );
+            Some((placed.module.to_string(), why))
+        });
+        front.steering.reserve(moving.collect());
     }
 }
 
@@ -110,10 +124,16 @@ impl Traffic for Front {
         &self,
         _module: &Module,
         _carve: Id<Carve>,
-        _stage: &Stage,
+        stage: &Stage,
     ) -> Result<(), PortError> {
-        // Every process answers every route and passes on what it does not have.
-        Ok(())
+        match stage {
+            // Every process answers every route and passes on what it does not have.
+            Stage::Off | Stage::Live { .. } => Ok(()),
+            Stage::Canary { .. } => Err(PortError(
+                "this proxy leads every request to its own shop, which asks the owner: no part of them moves ahead"
+                    .to_owned(),
+            )),
+        }
     }
 
     async fn counted(&self, module: &Module) -> Result<Counted, PortError> {

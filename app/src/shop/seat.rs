@@ -306,6 +306,10 @@ impl<C: Contract + ?Sized> Seated for Seat<C> {
             return Err(SeatError::Refused(detail));
         };
         let mut known = self.known();
+        if wire.is_some() && known.whose != Whose::Ours {
+            let detail = format!("{} is elsewhere: its calls go over a real wire", C::MODULE);
+            return Err(SeatError::Refused(detail));
+        }
         known.rehearsal = wire;
         if known.whose == Whose::Ours {
             let service = rehearsed(&house.service, known.rehearsal.as_ref());
