@@ -1,7 +1,9 @@
 //! `banyan doctor`: do the fence rows, placement, and every process's seats say the same?
 //!
 //! The rows of the databases are the truth: placement follows them, and seats follow placement. What disagrees is
-//! named; what can be mended without a decision is.
+//! named; what can be mended without a decision is. So is what ended carves have left in the databases.
+
+mod leftovers;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,6 +14,7 @@ use placement_api::{Carves, Placed, Placement, Process, SeatState, Waits};
 use serde::Serialize;
 
 use crate::{
+    data_dir::DataDir,
     http_client::HttpClient,
     placing::{Identity, Release},
 };
@@ -35,7 +38,7 @@ pub struct Diagnosis {
 /// Something that disagrees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What kind: `row`, `owner`, `seat`, `gate`, `away`.
+    /// What kind: `row`, `owner`, `seat`, `gate`, `away`, `leftover`.
     pub kind: &'static str,
     /// The module.
     pub module: String,
@@ -62,8 +65,12 @@ struct Known {
     seats: Vec<SeatState>,
 }
 
-/// Looks, and mends if it is asked to.
-pub async fn examine(placement: &dyn Placement, control: &str, mend: Mend) -> Result<Diagnosis> {
+/// Looks, and mends if it is asked to. `data` is the directory of the server that steers carves.
+pub async fn examine(
+    placement: &dyn Placement,
+    (control, data): (&str, &DataDir),
+    mend: Mend,
+) -> Result<Diagnosis> {
     let facts = facts(placement, control).await?;
     let mut findings = rows(&facts);
     for (process, known) in &facts.processes {
@@ -73,6 +80,14 @@ pub async fn examine(placement: &dyn Placement, control: &str, mend: Mend) -> Re
             }
             findings.push(finding);
         }
+    }
+    let table = async || placement.placed(&call(), ()).await.map_err(|fault| anyhow!("{fault}"));
+    for remains in leftovers::find(&facts, data, table).await? {
+        let mut finding = remains.finding();
+        if mend == Mend::Yes {
+            finding.mended = remains.remove().await.is_ok();
+        }
+        findings.push(finding);
     }
     Ok(Diagnosis {
         healthy: findings.iter().all(|finding| finding.mended),
@@ -91,9 +106,12 @@ pub enum Mend {
     No,
 }
 
-async fn facts(placement: &dyn Placement, control: &str) -> Result<Facts> {
+fn call() -> Call {
     let operator: Caller = "operator".parse().expect("a fixed name is a caller");
-    let call = || Call::new(operator.clone(), Deadline::within(CALL_TIME));
+    Call::new(operator, Deadline::within(CALL_TIME))
+}
+
+async fn facts(placement: &dyn Placement, control: &str) -> Result<Facts> {
     let placed = placement.placed(&call(), ()).await.map_err(|fault| anyhow!("{fault}"))?.placed;
     let carves = placement.carves(&call(), Carves::default()).await;
     let carves = carves.map_err(|fault| anyhow!("{fault}"))?.items.into_iter();
@@ -141,7 +159,9 @@ fn rows(facts: &Facts) -> Vec<Finding> {
                 findings.push(finding("row", module, placed.owner.as_str(), detail));
             }
             None => {
-                let detail = "no process of its owner tells of its data: is it stopped?".to_owned();
+                let detail = "no process of its owner tells of its data: start it, or see in its log, or in \
+                              that of the server whose child it is, why it ends"
+                    .to_owned();
                 findings.push(finding("away", module, placed.owner.as_str(), detail));
             }
         }
@@ -192,7 +212,10 @@ fn seats(facts: &Facts, process: &Process, known: &Known) -> Vec<(Finding, Cure)
         mended: false,
     };
     if known.identity.is_none() {
-        let detail = format!("a process of {} does not answer", process.deployment);
+        let detail = format!(
+            "a process of {} does not answer; if it has ended, it is forgotten in some seconds: ask again",
+            process.deployment
+        );
         return vec![(finding("away", "", detail), Cure::None)];
     }
     let mut findings = Vec::new();

@@ -21,7 +21,8 @@ pub async fn run(args: &DoctorArgs) -> Result<Verdict> {
     let reached = reach(&settings).await?;
     let mend = if args.repair { Mend::Yes } else { Mend::No };
     let control = server_secret(&settings)?.derive("control");
-    let found = examine(reached.placement.as_ref(), &control, mend).await;
+    let data = settings.data_dir();
+    let found = examine(reached.placement.as_ref(), (&control, &data), mend).await;
     reached.leave().await;
     let found = found?;
     match args.report.format {
@@ -35,7 +36,7 @@ fn print(found: &Diagnosis) -> Result<()> {
     if found.findings.is_empty() {
         let (processes, modules) = (found.processes, found.modules);
         return say(format!(
-            "{modules} modules, {processes} processes: rows, placement and seats agree"
+            "{modules} modules, {processes} processes: rows, placement and seats agree, and no carve has left anything"
         ));
     }
     let mut shown = table(&["", "what", "module", "at", "detail"]);
@@ -43,5 +44,11 @@ fn print(found: &Diagnosis) -> Result<()> {
         let word = if finding.mended { "mended" } else { "WRONG" };
         shown.add_row([word, finding.kind, &finding.module, &finding.at, &finding.detail]);
     }
-    say(shown)
+    say(shown)?;
+    let repairs = found.findings.iter().any(|finding| !finding.mended && finding.kind != "away");
+    if repairs {
+        say("banyan doctor --repair mends what can be mended without a decision")
+    } else {
+        Ok(())
+    }
 }
