@@ -1,19 +1,26 @@
 //! `banyan bench faults`: carves under load, each struck at one of its steps, on the real program. Whatever is struck, the
 //! module ends wholly on one side, nothing acknowledged is lost and nothing happens twice.
 
+mod ground;
+mod hitting;
+
 use std::{
-    process::Command,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use contract::{Call, Caller, Client, Deadline, Keyring, Remote};
-use kernel_api::Id;
-use placement_api::{Carve, Name, Outcome, Placement, Step};
+use kernel_api::{Clock, Id, PageRequest, Timestamp};
+use placement_api::{Carve, Certificate, Journal, Name, Outcome, Placement, Step};
 use serde::{Deserialize, Serialize};
 
+pub use ground::Pair;
+pub use hitting::Fault;
+
 use crate::{
-    data_dir::{DataDir, Server},
+    data_dir::Server,
+    faults::ground::Ground,
     http_client::HttpClient,
     load::{Balance, Load},
     trial::{LOOK_EVERY, Trial},
@@ -38,31 +45,63 @@ const STALK_EVERY: Duration = Duration::from_millis(1);
 /// How long one question to placement may take.
 const CALL_TIME: Duration = Duration::from_secs(5);
 
-/// How long a stopped process stands still: longer than a call waits, shorter than a process is taken for gone.
-const STOPPED_FOR: Duration = Duration::from_secs(3);
+/// How long rows, placement and seats may take to agree after the end: a process that was killed is taken for gone only
+/// after five seconds of silence, and whoever follows it has to be learnt of.
+const HEAL_TIME: Duration = Duration::from_secs(15);
 
-/// What is done to a carve.
+/// How long after the gates began to close the fence is struck; each time another moment of the pause.
+const INTO_THE_PAUSE: [Duration; 6] = [
+    Duration::from_millis(4),
+    Duration::from_millis(1),
+    Duration::from_millis(8),
+    Duration::from_millis(12),
+    Duration::from_millis(16),
+    Duration::from_millis(24),
+];
+
+/// How many entries of a journal are read: a carve that is struck once has far fewer.
+const ENTRIES_MAX: u32 = 500;
+
+/// Which way the module moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// kill -9 of the server: the coordinator, the source and, where there is one, the proxy. It is started again.
-    KillServer,
-    /// kill -9 of the process that the module moves to.
-    KillTarget,
-    /// That process stands still for seconds: what is asked of it runs into time-outs.
-    StopTarget,
-    /// The server stands still for seconds: its leases run out.
-    StopServer,
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// Out of the monolith: its process is the source.
+    Out,
+    /// Back into it: its process is the target.
+    Back,
 }
 
-impl Fault {
-    /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::KillServer, Self::KillTarget, Self::StopTarget, Self::StopServer];
+impl Way {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Out, Self::Back];
+
+    /// Whose the module is before, and after.
+    fn owners(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Out => ("monolith", MODULE),
+            Self::Back => (MODULE, "monolith"),
+        }
+    }
+}
+
+/// A carve to strike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// Between which databases.
+    pub pair: Pair,
+    /// Which way.
+    pub way: Way,
+    /// At which step.
+    pub step: Step,
+    /// By what.
+    pub fault: Fault,
+    /// Struck the how-manieth time: 0, 1, 2 …
+    pub turn: usize,
 }
 
 /// The steps at which carves are struck: those in which work is done.
-pub const STEPS: [Step; 14] = [
+pub const STEPS: [Step; 15] = [
     Step::Plan,
     Step::Preflight,
     Step::Prepare,
@@ -73,6 +112,7 @@ pub const STEPS: [Step; 14] = [
     Step::Verify,
     Step::Approach,
     Step::Hold,
+    Step::Fence,
     Step::Record,
     Step::Release,
     Step::Observe,
@@ -82,12 +122,13 @@ pub const STEPS: [Step; 14] = [
 /// One struck carve.
 #[derive(Debug, Serialize)]
 pub struct Struck {
-    /// At which step it was to be struck.
-    pub step: Step,
-    /// Where it stood when it was: a short step may have passed.
-    pub struck_at: Step,
-    /// By what.
-    pub fault: Fault,
+    /// What was wanted.
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// Something was there to strike.
+    pub hit: bool,
+    /// The step that had begun when it was: a short one may have passed.
+    pub struck_at: Option<Step>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// Who owns the module.
@@ -109,18 +150,27 @@ pub struct Struck {
 impl Struck {
     /// It ended as it must.
     pub fn is_well(&self) -> bool {
-        let ended = self.outcome.is_some() && self.trouble.is_none();
+        let ended = self.trouble.is_none() && self.is_wholly_on_one_side();
         ended && self.balance.is_even() && self.verified && self.healthy
+    }
+
+    fn is_wholly_on_one_side(&self) -> bool {
+        let (before, after) = self.cell.way.owners();
+        match self.outcome {
+            Some(Outcome::Completed) => self.owner == after,
+            Some(Outcome::Cancelled | Outcome::Refused | Outcome::Reversed) => self.owner == before,
+            None => false,
+        }
     }
 }
 
-/// Strikes a carve of a fresh shop.
-pub async fn strike(step: Step, fault: Fault) -> Struck {
+/// Strikes a carve of a fresh shop. `server` is an administrator's URL of a PostgreSQL server, for pairs that have one.
+pub async fn strike(cell: Cell, server: &str) -> Struck {
     let began = Instant::now();
     let mut struck = Struck {
-        step,
-        struck_at: step,
-        fault,
+        cell,
+        hit: false,
+        struck_at: None,
         outcome: None,
         owner: String::new(),
         errors: 0,
@@ -130,7 +180,7 @@ pub async fn strike(step: Step, fault: Fault) -> Struck {
         trouble: None,
         seconds: 0.0,
     };
-    if let Err(error) = struck.run().await {
+    if let Err(error) = struck.run(server).await {
         struck.trouble = Some(format!("{error:#}"));
     }
     struck.seconds = began.elapsed().as_secs_f64();
@@ -138,18 +188,35 @@ pub async fn strike(step: Step, fault: Fault) -> Struck {
 }
 
 impl Struck {
-    async fn run(&mut self) -> Result<()> {
-        let mut trial = Trial::start(&[])?;
+    async fn run(&mut self, server: &str) -> Result<()> {
+        let Cell { pair, way, fault, .. } = self.cell;
+        let home = Trial::place();
+        let ground = Ground::new(&home, pair, server)?;
+        let variables = ground.variables()?;
+        let variables: Vec<_> = variables.iter().map(|(name, of)| (*name, of.as_str())).collect();
+        let mut trial = Trial::start_in(home, &variables)?;
         let server = trial.ready().await?;
         let token = trial.data().operator_token()?;
         let client = HttpClient::new(&server.public, token.as_str(), BUYERS)?;
         let load = Load::start(client, BUYERS, PAUSE).await?;
         bought(&load, PURCHASES).await?;
-        let begun = ["carve", MODULE, "--observe", "1s", "--detach", "--format", "json"];
-        let (carve, _) = trial.run(&begun).await?;
+        let target = ground.target();
+        let out = [&["carve", MODULE], &*texts(&target), &["--observe", "1s"]].concat();
+        let begin = match way {
+            Way::Out => out,
+            Way::Back => {
+                // Whatever its certificate finds fault with: where it is is what counts.
+                let (told, _) = trial.run(&[&*out, &["--format", "json"]].concat()).await?;
+                let told: Certificate = serde_json::from_slice(&told).context("it moves out")?;
+                ensure!(told.outcome == Some(Outcome::Completed), "it did not move out: {told:?}");
+                vec!["merge", MODULE, "--observe", "1s"]
+            }
+        };
+        let (carve, _) = trial.run(&[&*begin, &["--detach", "--format", "json"]].concat()).await?;
         let carve: Carve = serde_json::from_slice(&carve).context("the carve")?;
-        self.struck_at = self.stalk(&trial, &server, carve.id).await?;
-        self.hit(&mut trial).await?;
+        self.stalk(&trial, &server, carve.id).await?;
+        let at = Clock::system().now();
+        self.hit = fault.hit(way, &mut trial, &ground).await?;
         let ended = ended(&mut trial, carve.id).await?;
         self.outcome = ended.outcome;
         bought(&load, load.bought() + PURCHASES).await?;
@@ -157,66 +224,49 @@ impl Struck {
         (self.errors, self.balance) = (ledger.errors, balance);
         (_, self.verified) = trial.run(&["verify", "--format", "json"]).await?;
         self.healthy = healthy(&trial).await?;
+        self.told(&mut trial, carve.id, at).await
+    }
+
+    /// Waits until the carve is at the step or past it.
+    async fn stalk(&self, trial: &Trial, server: &Server, id: Id<Carve>) -> Result<()> {
+        let placement = placement(trial, server)?;
+        let began = Instant::now();
+        // What happens inside the pause is told when it is over.
+        let is_inside = self.cell.step == Step::Fence;
+        let step = if is_inside { Step::Hold } else { self.cell.step };
+        loop {
+            let carve = placement.carve(&call(), id).await?;
+            if carve.step >= step || carve.outcome.is_some() {
+                break;
+            }
+            ensure!(began.elapsed() < END_TIME, "it never comes to {}", step.as_str());
+            tokio::time::sleep(STALK_EVERY).await;
+        }
+        if is_inside {
+            let turns = INTO_THE_PAUSE.iter().cycle().nth(self.cell.turn);
+            tokio::time::sleep(turns.copied().unwrap_or_default()).await;
+        }
+        Ok(())
+    }
+
+    /// Who owns it now, and where it stood when it was struck.
+    async fn told(&mut self, trial: &mut Trial, id: Id<Carve>, at: Timestamp) -> Result<()> {
         let server = trial.ready().await?;
-        let placed = placement(&trial, &server)?.placed(&call(), ()).await?.placed;
+        let placement = placement(trial, &server)?;
+        let placed = placement.placed(&call(), ()).await?.placed;
         let module: Name = MODULE.parse()?;
         let placed = placed.into_iter().find(|placed| placed.module == module);
         self.owner = placed.map(|placed| placed.owner.to_string()).unwrap_or_default();
-        Ok(())
-    }
-
-    /// Waits until the carve is at the step or past it; where it stands.
-    async fn stalk(&self, trial: &Trial, server: &Server, id: Id<Carve>) -> Result<Step> {
-        let placement = placement(trial, server)?;
-        let began = Instant::now();
-        loop {
-            let carve = placement.carve(&call(), id).await?;
-            if carve.step >= self.step || carve.outcome.is_some() {
-                return Ok(carve.step);
-            }
-            ensure!(began.elapsed() < END_TIME, "it never comes to {}", self.step.as_str());
-            tokio::time::sleep(STALK_EVERY).await;
-        }
-    }
-
-    async fn hit(&self, trial: &mut Trial) -> Result<()> {
-        match self.fault {
-            Fault::KillServer => {
-                trial.kill()?;
-                trial.restart()?;
-            }
-            Fault::KillTarget => {
-                if let Some(target) = target(trial)? {
-                    signal(target, "-KILL")?;
-                }
-            }
-            Fault::StopTarget => {
-                if let Some(target) = target(trial)? {
-                    stand_still(target).await?;
-                }
-            }
-            Fault::StopServer => stand_still(trial.pid()).await?,
-        }
+        let page = PageRequest { after: None, limit: Some(ENTRIES_MAX) };
+        let journal = placement.journal(&call(), Journal { carve: id, page }).await?;
+        let before = journal.items.into_iter().take_while(|entry| entry.at <= at);
+        self.struck_at = before.last().map(|entry| entry.step);
         Ok(())
     }
 }
 
-/// The process that the module moves to, once there is one.
-fn target(trial: &Trial) -> Result<Option<u32>> {
-    let home = trial.data().path().join("carved").join(MODULE);
-    Ok(DataDir::at(home).server()?.map(|server| server.pid))
-}
-
-async fn stand_still(pid: u32) -> Result<()> {
-    signal(pid, "-STOP")?;
-    tokio::time::sleep(STOPPED_FOR).await;
-    signal(pid, "-CONT")
-}
-
-fn signal(pid: u32, signal: &str) -> Result<()> {
-    // A process that has ended meanwhile is no trouble.
-    let sent = Command::new("kill").args([signal, &pid.to_string()]).output();
-    sent.map(drop).context("kill")
+fn texts(owned: &[String]) -> Vec<&str> {
+    owned.iter().map(String::as_str).collect()
 }
 
 /// Waits for the carve's end, whoever was killed on the way.
@@ -240,7 +290,7 @@ pub(crate) async fn healthy(trial: &Trial) -> Result<bool> {
     loop {
         // A process that has just started is not known to all yet.
         let (_, healthy) = trial.run(&["doctor", "--format", "json"]).await?;
-        if healthy || began.elapsed() > CALL_TIME {
+        if healthy || began.elapsed() > HEAL_TIME {
             return Ok(healthy);
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -258,7 +308,7 @@ async fn bought(load: &Load, wanted: usize) -> Result<()> {
 }
 
 /// The placement of a shop on trial.
-pub(crate) fn placement(trial: &Trial, server: &Server) -> Result<std::sync::Arc<dyn Placement>> {
+pub(crate) fn placement(trial: &Trial, server: &Server) -> Result<Arc<dyn Placement>> {
     let secret = trial.data().deployment_secret()?;
     let client = Client::new(tokio::runtime::Handle::current());
     let keyring = Keyring::derive(&secret.rpc(), &[]);

@@ -46,15 +46,26 @@ impl Drop for Trial {
 impl Trial {
     /// A fresh shop, started; `variables` are its settings.
     pub fn start(variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start_in(Self::place(), variables)
+    }
+
+    /// A directory that nobody has; it is not made yet.
+    pub fn place() -> PathBuf {
+        std::env::temp_dir().join(format!("banyan-trial-{}", kernel_api::Id::<Self>::fresh()))
+    }
+
+    /// The same on such a directory, where something may be prepared.
+    pub fn start_in(home: PathBuf, variables: &[(&str, &str)]) -> Result<Self> {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self::laid_out("up", variables.iter().map(own).collect(), |_home, _variables| Ok(()))
+        let variables = variables.iter().map(own).collect();
+        Self::laid_out(home, "up", variables, |_home, _variables| Ok(()))
     }
 
     /// The same with its data in this database.
     pub fn start_on(database: &Scratch) -> Result<Self> {
         let url = database.admin_url();
         let variables = vec![("BANYAN_DATABASE_URL".to_owned(), url.clone())];
-        Self::laid_out("up", variables, |home, variables| {
+        Self::laid_out(Self::place(), "up", variables, |home, variables| {
             let mut migrate = program(home, variables)?;
             let migrated = migrate.args(["migrate", "--admin-url", &url]).output()?;
             let said = String::from_utf8_lossy(&migrated.stderr);
@@ -72,17 +83,16 @@ impl Trial {
             ("BANYAN_OPERATOR_TOKEN", self.data().operator_token()?.as_str().to_owned()),
         ];
         variables.extend(secrets.map(|(name, secret)| (name.to_owned(), secret)));
-        Self::laid_out("serve", variables, |_home, _variables| Ok(()))
+        Self::laid_out(Self::place(), "serve", variables, |_home, _variables| Ok(()))
     }
 
     /// Lays out a home with ports of its own, and starts this command there once `prepare` has done its part.
     fn laid_out(
+        home: PathBuf,
         command: &'static str,
         mut variables: Vec<(String, String)>,
         prepare: impl FnOnce(&Path, &[(String, String)]) -> Result<()>,
     ) -> Result<Self> {
-        let id = kernel_api::Id::<Self>::fresh();
-        let home = std::env::temp_dir().join(format!("banyan-trial-{id}"));
         fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
         for name in PORTS {
             // Free a moment ago; whoever else takes such ports takes one that the system chooses.
@@ -161,8 +171,13 @@ impl Trial {
 }
 
 fn spawn(home: &Path, what: &str, variables: &[(String, String)]) -> Result<Child> {
-    let mut command = program(home, variables)?;
-    command.arg(what).stdout(Stdio::null());
+    let program = program(home, variables)?;
+    let mut command = Command::new("/bin/sh");
+    // A write beyond a limit is then an error, as on a full disk, and kills nobody.
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$1\""]).arg(program.get_program()).arg(what);
+    command.current_dir(home).env_clear();
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdout(Stdio::null());
     let log = fs::File::options().create(true).append(true).open(home.join("server.log"))?;
     command.stderr(log).spawn().context("this program cannot be started")
 }

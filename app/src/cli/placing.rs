@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{CarvesArgs, Format, PlaceArgs, ReportArgs, ShowArgs};
-use crate::faults::Fault;
+use crate::faults::{Fault, Pair, Way};
 
 /// `carve`.
 #[derive(Debug, Args)]
@@ -151,7 +151,9 @@ pub struct DoctorArgs {
 pub enum BenchCommand {
     /// Strike carves under load at each of their steps, and see that each ends wholly on one side with nothing lost
     #[command(
-        after_help = "Each carve has a shop of its own on a temporary directory. Exits 1 when one did not end as it must.\n\
+        after_help = "Each carve has a shop of its own on a temporary directory; its disks can be filled where this user may\n\
+        mount them. Exits 1 when one did not end as it must; one that found nothing to strike (no such process yet, no such\n\
+        file, no disk of its own) says so and counts for itself.\n\
         For example: banyan bench faults --step hold --step observe --fault kill-server"
     )]
     Faults(FaultsArgs),
@@ -180,6 +182,21 @@ pub struct FaultsArgs {
     /// Only this fault; all when absent
     #[arg(long = "fault", value_enum)]
     pub faults: Vec<Fault>,
+    /// Only this way; both when absent
+    #[arg(long = "way", value_enum)]
+    pub ways: Vec<Way>,
+    /// Between which databases
+    #[arg(long = "pair", value_enum, default_value = "sqlite")]
+    pub pair: Pair,
+    /// An administrator's URL of a PostgreSQL server, where each carve gets databases of its own
+    #[arg(long, value_name = "URL", default_value = "postgres://postgres@127.0.0.1:5432/postgres")]
+    pub server: String,
+    /// Strike each so many times; `fence` at other moments of the pause each time
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub times: usize,
+    /// So many carves at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub at_once: usize,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

@@ -4,6 +4,8 @@ mod carves;
 mod toggles;
 
 use anyhow::{Result, ensure};
+use futures_util::{StreamExt, stream};
+use placement_api::Step;
 
 use super::{
     Verdict,
@@ -11,7 +13,7 @@ use super::{
 };
 use crate::{
     cli::{BenchCommand, FaultsArgs, Format},
-    faults::{Fault, STEPS, Struck, strike},
+    faults::{Cell, Fault, STEPS, Struck, Way, strike},
     shows::Seen,
 };
 
@@ -64,55 +66,93 @@ fn seen(seen: &Seen) -> Result<()> {
 
 /// Strikes carves at their steps.
 async fn faults(args: &FaultsArgs) -> Result<Verdict> {
-    let known = |name: &str| STEPS.into_iter().find(|step| step.as_str() == name);
-    let mut steps = Vec::new();
-    for name in &args.steps {
-        let all = STEPS.map(placement_api::Step::as_str).join(", ");
-        ensure!(known(name).is_some(), "there is no step `{name}`; there are {all}");
-        steps.extend(known(name));
-    }
-    if steps.is_empty() {
-        steps = STEPS.to_vec();
-    }
-    let faults = if args.faults.is_empty() { Fault::ALL.to_vec() } else { args.faults.clone() };
+    let cells = cells(args)?;
+    let struck = stream::iter(cells).map(|cell| strike(cell, &args.server));
+    let mut struck = struck.buffered(args.at_once.max(1));
     let mut all = Vec::new();
-    for step in steps {
-        for fault in &faults {
-            let struck = strike(step, *fault).await;
-            if args.format == Format::Table {
-                say(line(&struck))?;
-            }
-            all.push(struck);
+    while let Some(struck) = struck.next().await {
+        if args.format == Format::Table {
+            say(line(&struck))?;
         }
+        all.push(struck);
     }
     let well = all.iter().filter(|struck| struck.is_well()).count();
+    let hit = all.iter().filter(|struck| struck.hit).count();
     match args.format {
         Format::Json => json(&all)?,
         Format::Table => {
             print(&all)?;
-            say(format!("{well} of {} ended as they must", all.len()))?;
+            say(format!("{well} of {} ended as they must; {hit} were struck", all.len()))?;
         }
     }
     Ok(if well == all.len() { Verdict::Well } else { Verdict::Broken })
 }
 
+fn steps(names: &[String]) -> Result<Vec<Step>> {
+    if names.is_empty() {
+        return Ok(STEPS.to_vec());
+    }
+    let mut steps = Vec::new();
+    for name in names {
+        let known = STEPS.into_iter().find(|step| step.as_str() == name);
+        let all = STEPS.map(Step::as_str).join(", ");
+        ensure!(known.is_some(), "there is no step `{name}`; there are {all}");
+        steps.extend(known);
+    }
+    Ok(steps)
+}
+
+fn cells(args: &FaultsArgs) -> Result<Vec<Cell>> {
+    let faults = if args.faults.is_empty() { Fault::ALL.to_vec() } else { args.faults.clone() };
+    let ways = if args.ways.is_empty() { Way::ALL.to_vec() } else { args.ways.clone() };
+    let mut cells = Vec::new();
+    for step in steps(&args.steps)? {
+        for way in &ways {
+            for fault in &faults {
+                let cell = |turn| Cell { pair: args.pair, way: *way, step, fault: *fault, turn };
+                cells.extend((0..args.times).map(cell));
+            }
+        }
+    }
+    Ok(cells)
+}
+
+fn word(struck: &Struck) -> &'static str {
+    match (struck.is_well(), struck.hit) {
+        (false, _) => "WRONG",
+        (true, true) => "ok",
+        (true, false) => "-",
+    }
+}
+
+fn name(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
 fn line(struck: &Struck) -> String {
-    let word = if struck.is_well() { "ok" } else { "WRONG" };
-    let (step, fault, seconds) = (struck.step.as_str(), struck.fault, struck.seconds);
-    format!("{word:5} {step} x {fault:?} ({seconds:.1} s)")
+    let Cell { way, step, fault, .. } = &struck.cell;
+    let (word, seconds) = (word(struck), struck.seconds);
+    format!(
+        "{word:5} {} x {} on the way {} ({seconds:.1} s)",
+        step.as_str(),
+        name(fault),
+        name(way)
+    )
 }
 
 fn print(all: &[Struck]) -> Result<()> {
-    let columns = ["", "step", "struck at", "fault", "ended", "owner", "orders", "lost", "doubled"];
-    let mut shown = table(&[&columns[..], &["verify", "doctor", "trouble"]].concat());
+    let columns = ["", "way", "step", "struck at", "fault", "ended", "owner", "orders", "lost"];
+    let mut shown = table(&[&columns[..], &["doubled", "verify", "doctor", "trouble"]].concat());
     for struck in all {
         let yes = |is: bool| if is { "ok" } else { "WRONG" }.to_owned();
+        let Cell { way, step, fault, .. } = &struck.cell;
         shown.add_row([
-            yes(struck.is_well()),
-            struck.step.as_str().to_owned(),
-            struck.struck_at.as_str().to_owned(),
-            format!("{:?}", struck.fault),
-            struck.outcome.map(|outcome| format!("{outcome:?}").to_lowercase()).unwrap_or_default(),
+            word(struck).to_owned(),
+            name(way),
+            step.as_str().to_owned(),
+            struck.struck_at.map_or("", Step::as_str).to_owned(),
+            name(fault),
+            struck.outcome.map(name).unwrap_or_default(),
             struck.owner.clone(),
             struck.balance.acknowledged.to_string(),
             struck.balance.lost.to_string(),
