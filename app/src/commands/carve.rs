@@ -1,8 +1,12 @@
 //! `banyan carve` and `banyan merge`.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    io::{IsTerminal, Write, stderr},
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use contract::Caller;
 use indicatif::ProgressBar;
 use kernel_api::Id;
@@ -28,8 +32,13 @@ use crate::{
 /// How often a carve is looked at while it is watched.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How often it is told where it stands to whoever does not look at a terminal, besides at each new step: where it says
+/// something new, and where it does not.
+const TELL_EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
 /// Moves a module out, or says something about a move that is under way.
 pub async fn carve(args: &CarveArgs) -> Result<Verdict> {
+    known(&args.module)?;
     let reached = running(&args.course).await?;
     let done = async {
         let placement = reached.placement.as_ref();
@@ -52,6 +61,7 @@ pub async fn carve(args: &CarveArgs) -> Result<Verdict> {
 
 /// Brings a module back.
 pub async fn merge(args: &MergeArgs) -> Result<Verdict> {
+    known(&args.module)?;
     let reached = running(&args.course).await?;
     let to = (&args.module, Name::MONOLITH);
     let done = begin(reached.placement.as_ref(), to, (None, None), &args.course).await;
@@ -66,6 +76,13 @@ async fn running(course: &CourseArgs) -> Result<Reached> {
         bail!("no server runs there: start `banyan up`, a module moves while it is served");
     }
     Ok(reached)
+}
+
+fn known(module: &Name) -> Result<()> {
+    let all = shop::descriptors().map(|module| module.name);
+    let is_known = all.contains(&module.as_str());
+    ensure!(is_known, "there is no module `{module}`; there are {}", all.join(", "));
+    Ok(())
 }
 
 fn caller() -> Caller {
@@ -151,7 +168,12 @@ async fn under_way(placement: &dyn Placement, module: &Name) -> Result<Carve> {
     let caller = caller();
     let ask = async || placement.carves(&call(&caller), wish.clone()).await;
     let mut found = insist("the carves", ask).await?.items.into_iter();
-    found.find(|carve| carve.outcome.is_none()).with_context(|| format!("no carve moves {module}"))
+    found.find(|carve| carve.outcome.is_none()).with_context(|| {
+        format!(
+            "no carve moves {module}: `banyan placement` shows where it is, `banyan carve {module}` moves it out, \
+             `banyan merge {module}` brings it back"
+        )
+    })
 }
 
 async fn steer(
@@ -176,9 +198,37 @@ async fn steer(
 fn shown(carve: &Carve, format: Format) -> Result<Verdict> {
     match format {
         Format::Json => json(carve)?,
-        Format::Table => say(format!("{}: {}", carve.step.as_str(), carve.says))?,
+        Format::Table => {
+            say(stands(carve))?;
+            say_what_next(carve)?;
+        }
     }
     Ok(Verdict::Well)
+}
+
+/// Where it stands, in a line.
+fn stands(carve: &Carve) -> String {
+    let paused = if carve.paused { ", paused" } else { "" };
+    let says = &carve.says;
+    format!("{} to {}: {}{paused}: {says}", carve.module, carve.to, carve.step.as_str())
+}
+
+/// What its operator may say now.
+fn say_what_next(carve: &Carve) -> Result<()> {
+    let module = &carve.module;
+    match (carve.outcome, carve.paused, carve.step) {
+        (Some(_), _, _) => Ok(()),
+        (None, true, Step::Observe) => say(format!(
+            "  paused: banyan carve {module} --resume, --complete, or --reverse to bring it back"
+        )),
+        (None, true, _) => {
+            say(format!("  paused: banyan carve {module} --resume, or --cancel to give it up"))
+        }
+        (None, false, Step::Observe) => {
+            say(format!("  now: banyan carve {module} --complete, or --reverse to bring it back"))
+        }
+        (None, false, _) => say("  banyan placement --watch shows how far it is"),
+    }
 }
 
 /// Watches a carve to its end, or to where only its operator goes on.
@@ -187,13 +237,14 @@ async fn watched(
     mut carve: Carve,
     course: &CourseArgs,
 ) -> Result<Verdict> {
-    let (caller, progress) = (caller(), bar());
+    let (caller, progress, mut lines) = (caller(), bar(), Lines::default());
     let rests = |carve: &Carve| {
         let asked = carve.wish.is_some() || carve.plan.observe_s.is_some();
         carve.outcome.is_some() || carve.paused || (carve.step == Step::Observe && !asked)
     };
     while !rests(&carve) {
         draw(&progress, &carve);
+        lines.tell(&carve)?;
         tokio::time::sleep(LOOK_EVERY).await;
         let ask = async || placement.carve(&call(&caller), carve.id).await;
         let next = insist("the carve", ask).await?;
@@ -222,6 +273,26 @@ fn verdict(carve: &Carve, certificate: &Certificate) -> Verdict {
         }
     };
     if well { Verdict::Well } else { Verdict::Broken }
+}
+
+/// What is told of a carve on its way to whoever has no terminal, on standard error.
+#[derive(Default)]
+struct Lines {
+    last: Option<(Step, String, Instant)>,
+}
+
+impl Lines {
+    fn tell(&mut self, carve: &Carve) -> Result<()> {
+        let is_old = self.last.as_ref().is_none_or(|(step, says, at)| {
+            let every = if *says == carve.says { TELL_EVERY.1 } else { TELL_EVERY.0 };
+            *step != carve.step || at.elapsed() > every
+        });
+        if is_old && !stderr().is_terminal() {
+            self.last = Some((carve.step, carve.says.clone(), Instant::now()));
+            writeln!(stderr(), "{}", stands(carve))?;
+        }
+        Ok(())
+    }
 }
 
 fn draw(progress: &ProgressBar, carve: &Carve) {
@@ -271,9 +342,5 @@ fn print(carve: &Carve, certificate: &Certificate) -> Result<()> {
         certificate.compared.len()
     ))?;
     certificate.faults.iter().try_for_each(|fault| say(format!("  FAULT {fault}")))?;
-    if carve.outcome.is_none() && carve.step == Step::Observe {
-        let module = &carve.module;
-        say(format!("  now: banyan carve {module} --complete, or --reverse to bring it back"))?;
-    }
-    Ok(())
+    say_what_next(carve)
 }

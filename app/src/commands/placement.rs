@@ -88,6 +88,7 @@ fn print(found: &Placement) -> Result<()> {
         for carve in &found.carves {
             let progress = &carve.progress;
             let outcome = carve.outcome.map(|outcome| format!("{outcome:?}").to_lowercase());
+            let paused = if carve.paused && outcome.is_none() { "paused; " } else { "" };
             carves.add_row([
                 carve.module.to_string(),
                 carve.from.to_string(),
@@ -97,7 +98,7 @@ fn print(found: &Placement) -> Result<()> {
                 progress.rows_per_s.to_string(),
                 progress.lag_rows.to_string(),
                 progress.eta_s.map(|s| format!("{s} s")).unwrap_or_default(),
-                carve.says.clone(),
+                format!("{paused}{}", carve.says),
             ]);
         }
         say(carves)?;

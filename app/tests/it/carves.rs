@@ -90,6 +90,28 @@ async fn inventory_outgrows_its_file_and_moves_to_a_server() {
     nothing_was_lost(&home, load).await;
 }
 
+/// Each child has a place of its own: a carve between two of them ends neither of them too soon.
+#[tokio::test]
+async fn inventory_moves_from_one_child_to_another() {
+    let home = Home::new(Database::Sqlite).unwrap();
+    let server = home.up();
+    let load = load(&server).await;
+    buys_on(&load).await;
+    moved(&home, &["carve", "inventory"]).await;
+    // Given up where it is sure that nothing has moved: the owner stays as it was.
+    home.run(&["carve", "inventory", "--deployment", "other", "--detach"]);
+    home.run(&["carve", "inventory", "--cancel"]);
+    buys_on(&load).await;
+    moved(&home, &["carve", "inventory", "--deployment", "another"]).await;
+    assert_eq!(owner(&home, "inventory"), "another");
+    buys_on(&load).await;
+    // What was left two moves ago is known to be nobody's.
+    moved(&home, &["merge", "inventory"]).await;
+    assert_eq!(owner(&home, "inventory"), "monolith");
+    buys_on(&load).await;
+    nothing_was_lost(&home, load).await;
+}
+
 #[tokio::test]
 async fn every_module_moves_out_at_once_and_each_finds_its_place_again() {
     let home = Home::new(Database::Sqlite).unwrap();
@@ -164,13 +186,45 @@ async fn receive(operator: &Client, key: &str) {
 #[tokio::test]
 async fn a_struck_carve_ends_wholly_on_one_side() {
     let home = Home::new(Database::Sqlite).unwrap();
-    let strikes = [["copy", "kill-server"], ["hold", "kill-server"], ["observe", "kill-target"]];
-    for [step, fault] in strikes {
-        let mut command = home.command(&["bench", "faults", "--step", step, "--fault", fault]);
+    let strikes = [
+        ["copy", "kill-server", "out"],
+        ["fence", "kill-server", "out"],
+        ["fence", "kill-child", "back"],
+        ["observe", "kill-child", "out"],
+        ["release", "stop-server", "back"],
+        ["capture", "errors", "out"],
+        ["hold", "lock-target", "out"],
+        ["copy", "fill-target", "out"],
+    ];
+    for [step, fault, way] in strikes {
+        let wish = ["bench", "faults", "--step", step, "--fault", fault, "--way", way];
+        let mut command = home.command(&wish);
         command.args(["--format", "json"]);
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+/// As a carve leaves it whose disk was full when it cleaned up.
+#[tokio::test]
+async fn what_a_carve_has_left_is_found_and_removed() {
+    let home = Home::new(Database::Sqlite).unwrap();
+    let _server = home.up();
+    let c = rusqlite::Connection::open(home.data().join("inventory.db")).unwrap();
+    let left = "CREATE TABLE carve_0a_log (pk TEXT);
+                CREATE TRIGGER carve_0a_levels AFTER DELETE ON levels BEGIN SELECT 1; END";
+    c.execute_batch(left).unwrap();
+    let found = home.run(&["doctor", "--format", "json"]);
+    assert!(!found.status.success());
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let kinds: Vec<_> = found["findings"].as_array().unwrap().iter().map(|f| &f["kind"]).collect();
+    assert_eq!(kinds, ["leftover"], "{found}");
+    let mended = home.json(&["doctor", "--repair", "--format", "json"]);
+    assert_eq!(
+        (&mended["healthy"], &mended["findings"][0]["mended"]),
+        (&json!(true), &json!(true))
+    );
+    healthy(&home);
 }
 
 #[tokio::test]
