@@ -64,7 +64,7 @@ impl Hands {
             Action::Follow => self.follow(state).await,
             Action::Compare => self.compare(state).await,
             Action::MoveReads(percent) => self.move_reads(percent).await,
-            Action::Hold => self.hold().await,
+            Action::Hold => self.hold(state).await,
             Action::Fence => self.fence(state).await,
             Action::Ask => self.ask(state).await,
             Action::Unhold => self.unhold().await,

@@ -30,9 +30,13 @@ const CLOSE_TIME: Duration = PAUSE_MAX.saturating_sub(LOCK).saturating_sub(SWITC
 
 impl Hands {
     /// Parks the module's writes in the proxy and closes the gate of every process, all at once. Who cannot be reached
-    /// meets the fence instead.
-    pub(super) async fn hold(&mut self) -> Result<Seen, Trouble> {
-        let live = self.desk.live(LIST_TIME).await?;
+    /// meets the fence instead; but nothing is given up for a taker of whose processes none answers.
+    pub(super) async fn hold(&mut self, state: &State) -> Result<Seen, Trouble> {
+        let mut live = self.desk.live(LIST_TIME).await?;
+        let placed = self.placed(state, &live).await?;
+        let takes = |process: &Process| process.deployment == placed.owner;
+        let said = self.said(&placed).filter(|_| !live.iter().any(takes));
+        live.extend(said);
         let (id, module) = (self.row.id, self.row.module.clone());
         let lag_rows = self.row.facts.progress.lag_rows;
         self.row.facts.switching =
@@ -56,6 +60,10 @@ impl Hands {
         for (at, error) in failures(&live, &gates) {
             tracing::info!(carve = %id, process = %at.id, error, "a gate was not closed");
             open = format!("; {}: {error}", at.url);
+        }
+        if !live.iter().zip(&gates).any(|(at, gate)| takes(at) && gate.is_ok()) {
+            let owner = &placed.owner;
+            return Err(Trouble::NotNow(format!("no process of {owner} answers{open}")));
         }
         let under_way: u32 = gates.iter().flatten().map(|InFlight(count)| count).sum();
         let took = closed.elapsed();

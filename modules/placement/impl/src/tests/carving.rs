@@ -1,6 +1,8 @@
 //! Carves through the contract: there, back, given up, refused, and taken over.
 
-use contract::Fault;
+use std::time::Duration;
+
+use contract::{Deadline, Fault};
 use kernel_api::Id;
 use placement_api::{
     Begin, BeginError, Blocker, CarveError, Database, DryRun, DryRunError, Leg, Name, Outcome,
@@ -60,6 +62,26 @@ async fn an_owner_that_tells_of_itself_by_another_clock_is_found_where_it_was_ma
         let ended = world.until(&carve, Step::Ended).await;
         assert_eq!(ended.outcome, Some(Outcome::Completed));
         assert!(world.around.script().done.contains(&"settle child at 2: child".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_given_up_for_a_target_that_does_not_answer() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.announce("child", 1, "carve:").await;
+        world.around.script().deaf = true;
+        let carve = world.begin(observed_for(0)).await;
+        let deadline = Deadline::within(Duration::from_secs(60));
+        while !world.carve(&carve).await.says.contains("no process of child answers") {
+            assert!(!deadline.passed(), "{:?}", world.carve(&carve).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(world.around.script().from.0, 1);
+        world.around.script().deaf = false;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!(ended.outcome, Some(Outcome::Completed));
     })
     .await;
 }

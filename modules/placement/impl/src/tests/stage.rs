@@ -37,6 +37,8 @@ pub(super) struct Script {
     pub differs: bool,
     /// The target's database is away.
     pub away: bool,
+    /// The target's process does not answer.
+    pub deaf: bool,
     /// The copy never ends.
     pub endless: bool,
     pub errors: u64,
@@ -102,7 +104,10 @@ impl Traffic for Surroundings {
 
 #[async_trait]
 impl Seats for Surroundings {
-    async fn hold(&self, _: &Process, _: &Hold) -> Result<InFlight, SeatError> {
+    async fn hold(&self, at: &Process, _: &Hold) -> Result<InFlight, SeatError> {
+        if self.script().deaf && at.deployment.as_str() == "child" {
+            return Err(SeatError::Away("it is dead".to_owned()));
+        }
         self.did("hold");
         Ok(InFlight(0))
     }
