@@ -9,7 +9,7 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::limits::BACKLOG;
+use super::limits::{BACKLOG, UNSENT_MAX};
 
 /// As many listeners of one address as there are workers. Port 0 becomes the same free port for all.
 pub fn listen(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
@@ -49,6 +49,7 @@ pub fn one(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     // Inherited by every accepted connection on Linux, which spares a call for each.
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_MAX)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -101,4 +102,24 @@ pub fn clients_max() -> usize {
     }
     let all = limit.current.unwrap_or(u64::MAX).saturating_sub(OWN_DESCRIPTORS);
     usize::try_from(all / 4 * 3).unwrap_or(usize::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use socket2::SockRef;
+
+    use super::{UNSENT_MAX, one};
+
+    #[test]
+    fn connections_have_what_was_set_for_their_listener() {
+        let listener = one("127.0.0.1:0".parse().unwrap()).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let accepted = SockRef::from(&accepted);
+        assert!(accepted.tcp_nodelay().unwrap());
+        assert_eq!(accepted.tcp_notsent_lowat().unwrap(), UNSENT_MAX);
+    }
 }
