@@ -41,7 +41,7 @@ pub fn run(wish: &RunArgs) -> Result<()> {
     let mut origin = Origin { inherited: service::sockets()?, before: None };
     let source = source(wish)?;
     let loaded = load(&source).map_err(|error| told(&error, &source))?;
-    loaded.config.log.start()?;
+    loaded.log.start()?;
     if wish.take_over {
         if source.file.is_none() {
             bail!("--take-over wants --config FILE: the file says where the proxy is that serves");

@@ -8,7 +8,7 @@ mod upstreams;
 use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
 use super::{
-    AdminPlace, Client, Files, Kill, Revision, Snapshot, Tester,
+    AdminPlace, Client, Files, Kill, Revision, Route, Snapshot, Tester,
     document::{Config, FilesPart, RoutePart},
     fault::{Fault, KeyPath},
 };
@@ -86,7 +86,7 @@ pub fn compile(
         watched: material.watched().into(),
         material: material.digest(),
         warnings: material.warnings.into(),
-        routes,
+        routes: routes.into(),
     };
     if faults.is_empty() { Ok(snapshot) } else { Err(faults) }
 }
@@ -96,8 +96,11 @@ impl Snapshot {
     #[must_use]
     pub fn held(mut self, holds: &Holds) -> Self {
         self.kill.clone_from(&holds.kill);
-        for route in &mut self.routes {
-            route.parked = holds.parked.contains_key(&*route.name);
+        let is_parked = |route: &Route| holds.parked.contains_key(&*route.name);
+        // Mostly nothing is, and then a thousand routes are not there twice.
+        if self.routes.iter().any(|route| route.parked != is_parked(route)) {
+            let held = |route: &Route| Route { parked: is_parked(route), ..route.clone() };
+            self.routes = self.routes.iter().map(held).collect();
         }
         self
     }

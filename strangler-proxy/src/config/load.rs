@@ -41,8 +41,8 @@ pub struct Source {
 /// A configuration that is whole.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// What it says.
-    pub config: Config,
+    /// How to log: of what it says all that the engine does not work from.
+    pub log: telemetry::Logging,
     /// What the engine works from.
     pub snapshot: Snapshot,
     /// The state file's toggles that are in force.
@@ -134,7 +134,7 @@ fn checked(source: &Source, text: String, overlay: Option<Overlay>) -> Result<Lo
     let mut warnings = snapshot.warnings.to_vec();
     locate(&mut warnings);
     snapshot.warnings = warnings.into();
-    Ok(Loaded { config, snapshot, overlay, text })
+    Ok(Loaded { log: config.log, snapshot, overlay, text })
 }
 
 fn layered(source: &Source, text: &str) -> Result<Config, Box<Fault>> {

@@ -39,7 +39,7 @@ pub struct Snapshot {
     /// Who is asked.
     pub upstreams: Arc<[Upstream]>,
     /// The routes in the file's order, and the monolith's as the last.
-    pub routes: Vec<Route>,
+    pub routes: Arc<[Route]>,
     /// Finds the route of a request.
     pub table: Arc<Table>,
     /// The kill switch, where it is on.

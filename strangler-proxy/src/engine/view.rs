@@ -219,12 +219,12 @@ impl Kept {
         let as_before =
             |(old, new): (&Route, &Route)| old.name == new.name && old.matched == new.matched;
         if before.routes.len() == now.routes.len()
-            && before.routes.iter().zip(&now.routes).all(as_before)
+            && before.routes.iter().zip(now.routes.iter()).all(as_before)
         {
             return;
         }
         let names: HashSet<&str> = now.routes.iter().map(|route| &*route.name).collect();
-        for route in &before.routes {
+        for route in before.routes.iter() {
             let Some((name, gate)) = self.gates.remove_entry(&*route.name) else { continue };
             if names.contains(&*name) {
                 self.gates.insert(name, gate.renewed());

@@ -10,7 +10,7 @@
 use std::{
     cell::Cell,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -55,9 +55,16 @@ pub enum Shown {
     HalfOpen,
 }
 
-/// What one worker has counted, by steps of the window. Written by that worker only.
+/// What one worker has counted, by steps of the window. Written by that worker only; made with the first request, for most of
+/// many routes have none.
 #[derive(Debug, Default)]
-pub struct Shard([Step; STEPS_KEPT]);
+pub struct Shard(OnceLock<Box<[Step; STEPS_KEPT]>>);
+
+impl Shard {
+    fn step(&self, at: usize) -> Option<&Step> {
+        self.0.get_or_init(Box::default).get(at)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Step {
@@ -259,7 +266,7 @@ impl Fuse {
         let first = (last + 1).saturating_sub(STEPS).max(since.millis().div_ceil(self.step_millis));
         let (mut good, mut bad) = (0_u64, 0_u64);
         for shard in &*self.breaker.shards.lock().unwrap_or_else(PoisonError::into_inner) {
-            for step in &shard.0 {
+            for step in shard.0.get().iter().flat_map(|steps| steps.iter()) {
                 if (first..=last).contains(&step.number.load(Ordering::Relaxed)) {
                     good += step.good.get();
                     bad += step.bad.get();
@@ -276,7 +283,7 @@ impl Fuse {
         if now.millis() >= self.ends.get() {
             self.go_on(now);
         }
-        self.own.0.get(self.at.get())
+        self.own.step(self.at.get())
     }
 
     fn go_on(&self, now: Tick) {
@@ -284,7 +291,7 @@ impl Fuse {
         let at = usize::try_from(number % STEPS).unwrap_or(0);
         self.at.set(at);
         self.ends.set((number + 1).saturating_mul(self.step_millis));
-        if let Some(step) = self.own.0.get(at)
+        if let Some(step) = self.own.step(at)
             && step.number.swap(number, Ordering::Relaxed) != number
         {
             step.good.set(0);

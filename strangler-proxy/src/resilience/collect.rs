@@ -139,7 +139,7 @@ impl Guards {
 
     fn queues(&self, snapshot: &Snapshot) -> (Rows, Rows) {
         let (mut inside, mut queued) = (Rows::new(), Rows::new());
-        for route in &snapshot.routes {
+        for route in snapshot.routes.iter() {
             if route.limits.concurrency.is_some() {
                 let guards = self.registry.route(&route.name);
                 let labels = vec![("route", route.name.to_string())];
