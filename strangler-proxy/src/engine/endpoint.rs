@@ -60,6 +60,18 @@ impl Address {
 }
 
 impl Address {
+    /// What `Host` says to it where nobody has named another one.
+    pub(crate) fn authority(&self) -> String {
+        match self {
+            Self::Tcp(address) => address.to_string(),
+            Self::Tls { address, host } if host.contains(':') => {
+                format!("[{host}]:{}", address.port())
+            }
+            Self::Tls { address, host } => format!("{host}:{}", address.port()),
+            Self::Unix(_) => "localhost".to_owned(),
+        }
+    }
+
     /// The scheme of what is asked there.
     pub(crate) fn scheme(&self) -> &'static str {
         match self {

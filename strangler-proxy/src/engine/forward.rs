@@ -361,6 +361,12 @@ pub fn write_head(client: &Client, kit: &mut Kit, asked: &Asked, view: &View, fr
     if let Some(host) = route.rewrite.host.as_ref().filter(|_| is_new) {
         out.host = host.as_bytes();
     }
+    let own;
+    if out.host.is_empty() {
+        // HTTP/1.0 may leave it out, HTTP/1.1 may not, and many upstreams refuse an empty one.
+        own = asked.endpoint.as_ref().map(|endpoint| endpoint.address.authority());
+        out.host = own.as_deref().unwrap_or_default().as_bytes();
+    }
     out.framing = framing;
     out.over_http2 = client.stream.is_http2();
     out.trailers = kit.request.accepts_trailers(&kit.input);

@@ -83,7 +83,7 @@ pub fn send(
     };
     let copied = Asked {
         decision: Decision { side: Side::New, upstream, ..asked.decision },
-        endpoint: None,
+        endpoint: Some(Rc::clone(endpoint)),
         bound: None,
         tries: Vec::new(),
         pair: None,

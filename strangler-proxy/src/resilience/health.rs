@@ -195,15 +195,7 @@ enum Asking {
 /// The question; nothing where only a connection is tried.
 fn question(upstream: &Upstream, address: &Address) -> Option<Asking> {
     let health = &upstream.health;
-    let host = match (&upstream.host, address) {
-        (Some(host), _) => host.to_string(),
-        (None, Address::Tcp(address)) => address.to_string(),
-        (None, Address::Tls { address, host }) => {
-            let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
-            format!("{host}:{}", address.port())
-        }
-        (None, Address::Unix(_)) => "localhost".to_owned(),
-    };
+    let host = upstream.host.as_ref().map_or_else(|| address.authority(), ToString::to_string);
     if let Some(service) = &health.grpc {
         return Some(Asking::Http2(host, Question::Service(service.clone())));
     }

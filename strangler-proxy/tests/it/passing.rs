@@ -5,6 +5,18 @@ use crate::{
     raw::{Upstream, get, ok, until},
 };
 
+/// HTTP/1.0 may leave `Host` out; the upstream is asked in HTTP/1.1, where it must not be empty for many.
+#[test]
+fn a_request_without_a_host_names_the_upstream() {
+    let upstream = Upstream::echo();
+    let proxy = Proxied::to(upstream.address);
+    let asked = proxy.ask("GET / HTTP/1.0\r\n\r\n").text();
+    assert!(asked.contains(&format!("\nHost: {}\n", upstream.address)), "{asked}");
+    assert!(!asked.to_lowercase().contains("x-forwarded-host"), "{asked}");
+    let asked = proxy.ask("GET http://a.example/ HTTP/1.0\r\n\r\n").text();
+    assert!(asked.contains("\nHost: a.example\n"), "{asked}");
+}
+
 #[test]
 fn a_request_and_its_answer_pass() {
     let upstream = Upstream::echo();
