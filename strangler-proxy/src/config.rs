@@ -7,6 +7,7 @@ pub mod compile;
 pub mod document;
 pub mod fault;
 mod freed;
+mod leads;
 pub mod load;
 pub mod place;
 pub mod policy;
@@ -17,6 +18,7 @@ pub mod upstream;
 pub use compile::{Holds, compile};
 pub use document::{CertificatePart, Config, ListenPart, ListenTable, ListenTlsPart};
 pub use fault::{ConfigError, Fault};
+pub use leads::Leads;
 pub use load::{Loaded, Source, load, load_text};
 pub use policy::{
     Answer, Balance, Breaker, Fallback, Health, Limits, Outlier, Parking, Protocol, Rate, RateKey,

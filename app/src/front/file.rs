@@ -12,6 +12,7 @@ const SAFE: [&str; 2] = ["GET", "HEAD"];
 const HEAD: &str = "\
 # Every endpoint of the shop, a group for each module. `strangler-proxy toggle GROUP STAGE --reason …` moves them, or an
 # edit of this file: it is in force within a second. A route that is to leave the shop needs its new side: `to = \"URL\"`.
+# The routes of a module that was carved out lead to its own process, whatever stands here.
 ";
 
 /// The text of a proxy's file: people go to `listen`, the shop is at `from`, the operator's port is `admin`.

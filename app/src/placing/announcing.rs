@@ -1,6 +1,9 @@
 //! How a process tells placement that it is there, and learns where every module is.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use contract::{Call, Caller, Deadline};
 use placement_api::{Announce, Table};
@@ -78,11 +81,13 @@ async fn tell(shop: &Shop, (oneself, front): (&Oneself, &Front), leaving: bool) 
         modules,
         leaving,
     };
+    let asked = Instant::now();
     let key = format!("announce-{}", oneself.process).parse().expect("an id is a key");
     match shop.placement.announce(&call().command(key), wish).await {
         Ok(table) => {
             front.reserve(&table);
             learn(shop, Some(&table)).await;
+            front.follow(&table, asked).await;
         }
         Err(fault) => {
             tracing::debug!(%fault, "placement was not told");

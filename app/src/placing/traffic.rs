@@ -8,7 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use kernel_api::Id;
-use placement_api::{Carve, Counted, Module, PortError, Stage, Table, Traffic, Waits};
+use placement_api::{
+    Address, Carve, Counted, Module, Name, PortError, Stage, Table, Traffic, Waits,
+};
 use strangler_proxy::{
     Handle,
     steer::{Engine, Steering},
@@ -26,6 +28,16 @@ pub struct Steered {
     /// Its workers.
     pub engine: Arc<Handle>,
     parked: Mutex<BTreeMap<Module, Parked>>,
+    leading: Mutex<Leading>,
+}
+
+/// Where the modules' routes are led.
+#[derive(Default)]
+struct Leading {
+    /// The public address of a module that is not here.
+    to: BTreeMap<String, String>,
+    /// What was asked of placement before may be older than what the carve has said since.
+    since: Option<Instant>,
 }
 
 /// Writes of a module that wait.
@@ -38,9 +50,45 @@ struct Parked {
 impl Front {
     /// It stands there from now on.
     pub fn stands(&self, steering: Arc<Steering>, engine: Arc<Handle>) {
-        let parked = Mutex::default();
+        let (parked, leading) = Default::default();
         // Once per process.
-        drop(self.0.set(Steered { steering, engine, parked }));
+        drop(self.0.set(Steered { steering, engine, parked, leading }));
+    }
+
+    /// Leads the routes of every module to its owner, as `table` says, which was asked for at `asked`. The owner's
+    /// address changes with each start of its process.
+    pub async fn follow(&self, table: &Table, asked: Instant) {
+        let owners = table.placed.iter().filter(|placed| placed.owner != Name::MONOLITH);
+        let addresses =
+            owners.filter_map(|placed| Some((&placed.module, placed.public_url.as_ref()?)));
+        let to: BTreeMap<_, _> = addresses.filter_map(|(module, to)| way(module, to)).collect();
+        let led = self.lead(move |leading| {
+            if leading.since.is_none_or(|since| since < asked) {
+                leading.to = to;
+            }
+        });
+        if let Err(error) = led.await {
+            tracing::warn!(%error, "the proxy in front was not led");
+        }
+    }
+
+    async fn lead(
+        &self,
+        change: impl FnOnce(&mut Leading) + Send + 'static,
+    ) -> Result<(), PortError> {
+        let front = self.clone();
+        // It writes to the log on the disk.
+        let led = tokio::task::spawn_blocking(move || {
+            let Some(front) = front.0.get() else { return Ok(()) };
+            let mut leading = front.leading.lock().unwrap_or_else(PoisonError::into_inner);
+            change(&mut leading);
+            front.steering.lead(&leading.to, "placement", "where the module is").map(drop)
+        });
+        match led.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(PortError(error.to_string())),
+            Err(error) => Err(PortError(error.to_string())),
+        }
     }
 
     /// Has the toggles of the modules that move refused, and of no others: the routes of a module on its way are the
@@ -74,6 +122,13 @@ impl Steered {
         // One insertion or removal cannot be half done.
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The way to a module's owner. Behind TLS it may be a process of ours at an address for which its certificate is not:
+/// that is asked by the shop, as every process answers every route and passes on what it does not have.
+fn way(module: &Module, to: &Address) -> Option<(String, String)> {
+    let to = to.as_str();
+    to.starts_with("http://").then(|| (module.to_string(), to.to_owned()))
 }
 
 #[async_trait]
@@ -122,18 +177,27 @@ impl Traffic for Front {
 
     async fn stage(
         &self,
-        _module: &Module,
+        module: &Module,
         _carve: Id<Carve>,
         stage: &Stage,
     ) -> Result<(), PortError> {
-        match stage {
-            // Every process answers every route and passes on what it does not have.
-            Stage::Off | Stage::Live { .. } => Ok(()),
-            Stage::Canary { .. } => Err(PortError(
-                "this proxy leads every request to its own shop, which asks the owner: no part of them moves ahead"
-                    .to_owned(),
-            )),
-        }
+        let way = match stage {
+            Stage::Off => None,
+            Stage::Live { to } => way(module, to),
+            Stage::Canary { .. } => {
+                return Err(PortError(
+                    "a process that does not own the module yet passes on what it is asked: no part moves ahead"
+                        .to_owned(),
+                ));
+            }
+        };
+        let module = module.to_string();
+        self.lead(move |leading| {
+            leading.to.remove(&module);
+            leading.to.extend(way);
+            leading.since = Some(Instant::now());
+        })
+        .await
     }
 
     async fn counted(&self, module: &Module) -> Result<Counted, PortError> {

@@ -59,6 +59,18 @@ async fn nothing_was_lost(home: &Home, load: Load) {
     healthy(home);
 }
 
+/// How many requests for a module the proxy in front has led to another process than the shop's.
+async fn led(server: &Server, module: &str) -> f64 {
+    let metrics = Client::new(&server.internal, "").get("/metrics").await;
+    let text = String::from_utf8(metrics.raw.body.to_vec()).unwrap();
+    let route = format!("route=\"{module}.");
+    text.lines()
+        .filter(|line| line.contains(&route) && line.contains("side=\"new\""))
+        .filter(|line| line.contains("class="))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
 #[tokio::test]
 async fn inventory_moves_out_and_back_while_the_shop_trades() {
     let home = Home::new(Database::Sqlite).unwrap();
@@ -68,9 +80,18 @@ async fn inventory_moves_out_and_back_while_the_shop_trades() {
     let certificate = moved(&home, &["carve", "inventory"]).await;
     assert_eq!(certificate["switches"].as_array().unwrap().len(), 1);
     assert_eq!(owner(&home, "inventory"), "inventory");
+    let operator = server.operator();
+    until("people are led there", async || {
+        assert_eq!(operator.get("/v1/stock").await.status, 200);
+        (led(&server, "inventory").await > 0.0).then_some(())
+    })
+    .await;
     buys_on(&load).await;
     moved(&home, &["merge", "inventory"]).await;
     assert_eq!(owner(&home, "inventory"), "monolith");
+    let before = led(&server, "inventory").await;
+    assert_eq!(operator.get("/v1/stock").await.status, 200);
+    assert_eq!(led(&server, "inventory").await, before, "people are led back");
     buys_on(&load).await;
     nothing_was_lost(&home, load).await;
     assert_eq!(server.stop(), Some(0));

@@ -10,7 +10,7 @@ use settings::{SettingsError, Sources};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Config, ConfigError, Fault, ListenPart, Revision, Snapshot,
+    Config, ConfigError, Fault, Leads, ListenPart, Revision, Snapshot,
     compile::{Home, compile},
     fault::KeyPath,
     freed,
@@ -34,6 +34,8 @@ pub struct Source {
     pub flags: Vec<(String, String, String)>,
     /// The listeners of the program that the proxy is a part of; they come before the file's.
     pub listen: Option<Vec<ListenPart>>,
+    /// Where the program that the proxy is a part of leads groups of routes.
+    pub leads: Leads,
     /// The variables.
     pub environment: Vec<(String, String)>,
 }
@@ -111,6 +113,7 @@ fn checked(source: &Source, text: String, overlay: Option<Overlay>) -> Result<Lo
         return Err(located(unknown));
     }
     let mut config = layered(source, &text).map_err(|fault| located(vec![*fault]))?;
+    source.leads.apply(&mut config);
     // The state file's place may stand in the configuration, so it is found first and read then.
     let home = Home { file: source.file.as_deref() };
     let bare = compile(&config, home, Revision::default()).map_err(located)?;
@@ -119,6 +122,7 @@ fn checked(source: &Source, text: String, overlay: Option<Overlay>) -> Result<Lo
         None => Overlay::read(&bare.files.state)?,
     };
     overlay.apply(&mut config);
+    source.leads.apply(&mut config);
     let revision = revision(&text, &overlay);
     // Most proxies have no state file: then what was checked is what is meant.
     let mut snapshot = if overlay.routes.is_empty() {

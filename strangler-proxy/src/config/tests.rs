@@ -209,7 +209,7 @@ fn environment_and_flags_come_over_the_file() {
             ("OTHER".into(), "x".into()),
         ],
         flags: vec![("--listen".into(), "listen".into(), "127.0.0.1:1,unix:/run/x".into())],
-        listen: None,
+        ..Source::default()
     };
     let text = "from = \"http://127.0.0.1:1\"\nworkers = 2\nlisten = \"127.0.0.1:9\"\n";
     let snapshot = load_text(&source, text.to_owned(), None).unwrap().snapshot;

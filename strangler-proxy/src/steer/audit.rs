@@ -24,7 +24,7 @@ pub struct Record {
     /// When, in RFC 3339 and UTC.
     #[serde(default)]
     pub at: String,
-    /// What: `toggle`, `reload`, `refused`, `kill`, `unkill`, `park`, `resume`, `start`.
+    /// What: `toggle`, `reload`, `refused`, `kill`, `unkill`, `park`, `resume`, `start`, `lead`.
     pub what: String,
     /// Who: the user of the command line, the caller of the API, `file`, `signal`.
     pub who: String,

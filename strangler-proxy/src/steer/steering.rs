@@ -19,7 +19,8 @@ use super::{
     Audit, Record, Shared, Toggle, audit::Open, clock, looked::Seen, toggle::EditError, write,
 };
 use crate::config::{
-    ConfigError, Holds, Kill, KillSource, Loaded, Route, Snapshot, Source, load, unknown::nearest,
+    ConfigError, Holds, Kill, KillSource, Loaded, Route, Snapshot, Source, load, load_text,
+    unknown::nearest,
 };
 use crate::tls;
 
@@ -254,12 +255,49 @@ impl Steering {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Leads these groups to these addresses from now on, and no others, whatever stage the files say: for the program
+    /// that the proxy is a part of. Nobody toggles them meanwhile; the kill switch goes before it. False where it was so.
+    ///
+    /// It is laid over the text in force, so that a file which somebody is editing stands in nobody's way.
+    pub fn lead(
+        &self,
+        groups: &BTreeMap<String, String>,
+        who: &str,
+        why: &str,
+    ) -> Result<bool, ConfigError> {
+        let mut state = self.lock();
+        let former = self.source.leads.put(groups.clone());
+        if former == *groups {
+            return Ok(false);
+        }
+        let (text, overlay) = (state.loaded.text.clone(), state.loaded.overlay.clone());
+        let loaded = load_text(&self.source, text, Some(overlay)).inspect_err(|_refused| {
+            self.source.leads.put(former);
+        })?;
+        let before = self.shared.get();
+        let changes = changes(&before, &loaded.snapshot);
+        self.shared.put(loaded.snapshot.clone().held(&self.holds()));
+        state.loaded = loaded;
+        self.note(&Record {
+            what: "lead".into(),
+            who: who.into(),
+            why: why.into(),
+            before: changes.iter().map(|(name, (old, _))| (name.clone(), *old)).collect(),
+            after: changes.iter().map(|(name, (_, new))| (name.clone(), *new)).collect(),
+            revision: before.revision.to_string(),
+            notes: groups.iter().map(|(group, to)| format!("{group} is led to {to}")).collect(),
+            ..Record::default()
+        });
+        Ok(true)
+    }
+
     fn check_reserved(&self, snapshot: &Snapshot, names: &[String]) -> Result<(), SteerError> {
         let reserved = self.reserved();
         for name in names {
             for group in snapshot.named(name).filter_map(|route| route.group.as_deref()) {
-                if let Some(why) = reserved.get(group) {
-                    let (group, why) = (group.to_owned(), why.clone());
+                let led = || Some(format!("it is led to {}", self.source.leads.of(group)?));
+                if let Some(why) = reserved.get(group).cloned().or_else(led) {
+                    let group = group.to_owned();
                     return Err(SteerError::Reserved { group, why });
                 }
             }

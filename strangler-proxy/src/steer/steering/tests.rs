@@ -398,6 +398,46 @@ fn a_reserved_group_is_toggled_by_nobody_until_it_is_free() {
     assert_eq!(place.stage("stock").0, Stage::Live);
 }
 
+#[test]
+fn a_group_is_led_over_what_the_file_says_and_back() {
+    let place = Place::new();
+    let text = place.text();
+    let to = "http://127.0.0.1:7".to_owned();
+    let lead = |groups: &BTreeMap<String, String>| place.steering.lead(groups, "placement", "");
+    let led = BTreeMap::from([("inventory".to_owned(), to.clone())]);
+    let upstream = |name: &str| {
+        let snapshot = place.steering.shared().get();
+        let route = snapshot.named(name).next().unwrap();
+        route.to.map(|to| snapshot.upstream(to).name.to_string())
+    };
+    let (old, _) = (upstream("stock").unwrap(), place.stage("stock"));
+    // Somebody is in the middle of an edit.
+    fs::write(place.path("shop.toml"), "[[routes").unwrap();
+    assert!(lead(&led).unwrap());
+    assert!(!lead(&led).unwrap());
+    for name in ["stock", "moves"] {
+        assert_eq!((place.stage(name).0, upstream(name).unwrap()), (Stage::Live, to.clone()));
+    }
+    fs::write(place.path("shop.toml"), &text).unwrap();
+    place.steering.reload("me").unwrap();
+    assert_eq!(place.stage("stock").0, Stage::Live);
+    let error = place.toggle("stock", "off").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("`inventory` is not to be toggled now: it is led to {to}")
+    );
+    assert!(lead(&BTreeMap::from([("inventory".to_owned(), "nowhere".to_owned())])).is_err());
+    assert_eq!(upstream("stock").unwrap(), to, "what cannot be is refused, and what was so stays");
+
+    place.steering.switch(Switch::On, KillSource::Api, "me", "trouble");
+    assert!(place.steering.shared().get().kill.is_some(), "the kill switch goes before it");
+    place.steering.switch(Switch::Off, KillSource::Api, "me", "");
+    assert!(lead(&BTreeMap::new()).unwrap());
+    assert_eq!((place.stage("stock").0, upstream("stock").unwrap()), (Stage::Off, old));
+    assert_eq!(place.text(), text);
+    assert_eq!(place.records().iter().filter(|record| record.what == "lead").count(), 2);
+}
+
 /// The file system's clock ticks every few milliseconds: two edits of one length within a tick look the same.
 #[test]
 fn an_edit_that_looks_like_the_one_before_is_seen() {

@@ -135,7 +135,7 @@ impl Hands {
     }
 
     /// Every process learns who owns the module: the owner's own first, so that there is somebody to answer, then the
-    /// others and the proxy.
+    /// others; what was parked goes on, and the proxy is led there.
     pub(super) async fn settle(&mut self, state: &State) -> Result<Seen, Trouble> {
         let began = Instant::now();
         let live = self.desk.live(LIST_TIME).await?;
@@ -153,11 +153,12 @@ impl Hands {
             return Err(Trouble::Failed(format!("no process of {} answers: {why}", placed.owner)));
         }
         let told = join_all(others.iter().map(|at| within_seat(seats.settle(at, &placed))));
-        let (told, led) = futures_util::future::join(told, self.lead(&placed)).await;
+        let resumed = self.desk.ports.traffic.resume(&placed.module, self.row.id);
+        let (told, resumed) = futures_util::future::join(told, resumed).await;
         opened.iter().chain(&told).flatten().for_each(|waits| self.held(waits));
-        match led {
+        match resumed {
             Ok(waits) => self.held(&waits),
-            Err(error) => self.row.facts.note(format!("the proxy was not led on: {error}")),
+            Err(error) => self.row.facts.note(format!("the proxy lets go by itself: {error}")),
         }
         let total = self.closed.take().map(|closed| closed.elapsed());
         self.pause(|pause| {
@@ -167,6 +168,8 @@ impl Hands {
         let at = self.desk.store.clock().now();
         self.row.facts.switched(state.leg, placed.epoch, state.switch_tries, at);
         self.row.facts.says = format!("{} owns it since epoch {}", placed.owner, placed.epoch);
+        // Nobody waits for it: whoever is asked meanwhile passes on what is not its own.
+        self.lead(&placed).await;
         Ok(Seen::Done)
     }
 
@@ -195,15 +198,13 @@ impl Hands {
             .ok_or_else(|| Trouble::Failed("the owner's name is none".to_owned()))
     }
 
-    /// Leads the proxy to the owner, and lets go on what it parked, in that order.
-    async fn lead(&self, placed: &Placed) -> Result<Waits, placement_api::PortError> {
+    /// Leads the proxy to the owner.
+    async fn lead(&mut self, placed: &Placed) {
+        let Some(stage) = leading(placed) else { return };
         let traffic = &self.desk.ports.traffic;
-        let led = match leading(placed) {
-            Some(stage) => traffic.stage(&placed.module, self.row.id, &stage).await,
-            None => Ok(()),
-        };
-        let waits = traffic.resume(&placed.module, self.row.id).await?;
-        led.map(|()| waits)
+        if let Err(error) = traffic.stage(&placed.module, self.row.id, &stage).await {
+            self.row.facts.note(format!("the proxy was not led on: {error}"));
+        }
     }
 
     /// From when on a process counts as one that told of itself of late.
