@@ -246,12 +246,14 @@ impl Move<'_> {
         found.pointer("/size/bytes").and_then(Value::as_u64).context("the size")
     }
 
-    /// How long the copy took, as the journal says.
+    /// How long the copy took, as the journal says; nothing where it never came to it.
     async fn copied(&self, carve: Id<Carve>) -> Result<f64> {
         let wish = Journal { carve, page: PageRequest::default() };
         let entries = self.placement.journal(&call(), wish).await?.items;
-        let began = entries.iter().find(|entry| entry.step == Step::Copy).context("no copy")?;
-        let ended = entries.iter().find(|entry| entry.number > began.number).context("no end")?;
+        let mut from_copy = entries.iter().skip_while(|entry| entry.step != Step::Copy);
+        let (Some(began), Some(ended)) = (from_copy.next(), from_copy.next()) else {
+            return Ok(0.0);
+        };
         #[allow(clippy::cast_precision_loss, reason = "a time for people")]
         let micros = (ended.at.micros() - began.at.micros()) as f64;
         Ok(micros / 1_000_000.0)
