@@ -23,6 +23,8 @@ mod launch;
 mod load;
 #[path = "peers/measure.rs"]
 mod measure;
+#[path = "peers/pace.rs"]
+mod pace;
 #[path = "peers/proxies.rs"]
 mod proxies;
 #[path = "peers/secured.rs"]

@@ -1,6 +1,7 @@
 //! A load generator that costs next to nothing: one epoll loop, every connection one request at a time.
 
 use std::{
+    collections::VecDeque,
     io::{ErrorKind, Read, Write},
     path::PathBuf,
     time::Instant,
@@ -10,6 +11,7 @@ use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Registry, Token, net::TcpStream};
 
 use crate::{
+    pace::Pace,
     secured::{Config, Secured},
     streams,
     table::Wire,
@@ -32,6 +34,8 @@ pub struct Load {
     pub upload: usize,
     pub wire: Wire,
     pub streams: usize,
+    /// Requests in a second; 0: as fast as the answers come.
+    pub rate: u64,
     /// The certificate to trust.
     pub certificate: PathBuf,
 }
@@ -39,9 +43,10 @@ pub struct Load {
 impl Load {
     /// From the words of its own command line.
     pub fn of(words: &[&str]) -> Self {
-        let [address, connections, requests, body, upload, wire, streams, certificate] = words
+        let [address, connections, requests, body, upload, wire, streams, rate, certificate] =
+            words
         else {
-            panic!("eight words")
+            panic!("nine words")
         };
         Self {
             address: (*address).to_owned(),
@@ -51,6 +56,7 @@ impl Load {
             upload: upload.parse().unwrap(),
             wire: Wire::of(wire),
             streams: streams.parse().unwrap(),
+            rate: rate.parse().unwrap(),
             certificate: certificate.into(),
         }
     }
@@ -84,18 +90,27 @@ impl Load {
         let mut open: Vec<Connection> =
             (0..self.connections).map(|at| connect(poll.registry(), at)).collect();
         let mut took = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap();
-        let (mut left, mut unsent) = (self.requests, self.requests);
+        let mut left = self.requests;
         let first = self.unheard();
         let mut buffer = vec![0_u8; 64 * 1024];
         let started = Instant::now();
+        let mut pace = Pace::new(self.rate, self.requests);
+        let mut idle: VecDeque<usize> = VecDeque::new();
         while left > 0 {
-            poll.poll(&mut events, None).unwrap();
+            poll.poll(&mut events, pace.wait().filter(|_| !idle.is_empty())).unwrap();
+            while !idle.is_empty()
+                && let Some(from) = pace.next()
+                && let Some(at) = idle.pop_front()
+            {
+                open[at].begin(from);
+                open[at].send(&head, &piece, self.upload);
+            }
             for event in &events {
-                let connection = &mut open[event.token().0];
+                let at = event.token().0;
+                let connection = &mut open[at];
                 if event.is_writable() {
-                    if connection.sent.is_none() && unsent > 0 {
-                        connection.begin();
-                        unsent -= 1;
+                    if !connection.is_open && !connection.begin_next(&mut pace) {
+                        idle.push_back(at);
                     }
                     connection.send(&head, &piece, self.upload);
                 }
@@ -107,17 +122,15 @@ impl Load {
                         took.saturating_record(micros);
                     }
                     left -= 1;
-                    if self.wire == Wire::TlsNew && unsent > 0 {
-                        *connection = connect(poll.registry(), event.token().0);
-                        connection.begin();
-                        unsent -= 1;
+                    if self.wire == Wire::TlsNew {
+                        *connection = connect(poll.registry(), at);
+                        connection.begin_next(&mut pace);
                         break;
                     }
-                    if unsent > 0 {
-                        connection.begin();
-                        connection.send(&head, &piece, self.upload);
-                        unsent -= 1;
+                    if !connection.begin_next(&mut pace) {
+                        idle.push_back(at);
                     }
+                    connection.send(&head, &piece, self.upload);
                 }
             }
         }
@@ -137,6 +150,8 @@ impl<S: Read + Write> Stream for S {}
 
 struct Connection {
     stream: Box<dyn Stream>,
+    /// Has it been begun with?
+    is_open: bool,
     /// Does a read that fills less than it may mean that nothing is left?
     is_plain: bool,
     sent: Option<Instant>,
@@ -159,12 +174,22 @@ impl Connection {
             Some(tls) => Box::new(Secured::new(stream, tls)),
         };
         let is_plain = tls.is_none();
-        Self { stream, is_plain, sent: None, written: 0, have: 0, head: None }
+        Self { stream, is_open: false, is_plain, sent: None, written: 0, have: 0, head: None }
     }
 
-    fn begin(&mut self) {
-        self.sent = Some(Instant::now());
+    fn begin(&mut self, from: Instant) {
+        self.sent = Some(from);
         self.written = 0;
+    }
+
+    /// Begins the next request, where it is due.
+    fn begin_next(&mut self, pace: &mut Pace) -> bool {
+        self.is_open = true;
+        let next = pace.next();
+        if let Some(from) = next {
+            self.begin(from);
+        }
+        next.is_some()
     }
 
     /// Writes as much of the request as the socket takes.

@@ -40,7 +40,7 @@ pub fn load(case: &Case, proxy: &Running, requests: u64) -> Vec<f64> {
         .args(["load", proxy.address()])
         .args([case.connections.to_string(), requests.to_string()])
         .args([case.body.to_string(), case.upload.to_string()])
-        .args([case.wire.words(), &case.streams.to_string()])
+        .args([case.wire.words(), &case.streams.to_string(), &case.rate.to_string()])
         .arg(proxy.file(CERTIFICATE))
         .output()
         .expect("the load generator runs");

@@ -60,6 +60,9 @@ pub struct Case {
     /// How many routes the configuration has; the request is the last one's.
     pub routes: usize,
     pub requests: u64,
+    /// How many of HTTP/1.1 are sent in a second; 0: as fast as the answers come. Only at the same rate can times be compared:
+    /// a proxy that costs less waits for the load generator, and that for its core.
+    pub rate: u64,
 }
 
 const MIB: usize = 1024 * 1024;
@@ -76,16 +79,23 @@ impl Case {
         workers: 1,
         routes: 1,
         requests: 200_000,
+        rate: 0,
     };
+
+    /// Half of what the slowest of the peers can do with one core.
+    const STEADY: Self = Self { name: "steady", rate: 10_000, requests: 100_000, ..Self::BASE };
 
     /// Many requests on each of a few connections.
     const SHARED: Self = Self { connections: 16, streams: 10, requests: 100_000, ..Self::BASE };
 
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::BASE,
         Self { name: "16k", body: 16 * 1024, requests: 100_000, ..Self::BASE },
         Self { name: "512", connections: 512, ..Self::BASE },
         Self { name: "two", workers: 2, ..Self::BASE },
+        Self::STEADY,
+        Self { name: "steady512", connections: 512, ..Self::STEADY },
+        Self { name: "steady2", workers: 2, ..Self::STEADY },
         Self { name: "routes", routes: 1000, ..Self::BASE },
         Self { name: "download", connections: 4, body: 64 * MIB, requests: 40, ..Self::BASE },
         Self {
@@ -122,8 +132,9 @@ impl Case {
         } else {
             String::new()
         };
+        let rate = if self.rate > 0 { format!(", {} a second", self.rate) } else { String::new() };
         format!(
-            "{}; {} connections{streams}, {upload}{} down, {routes}{} worker(s), {} requests a round",
+            "{}; {} connections{streams}, {upload}{} down, {routes}{} worker(s), {} requests a round{rate}",
             self.wire.words(),
             self.connections,
             size(self.body),
@@ -210,7 +221,7 @@ pub fn json(case: &Case, contenders: &[Contender], samples: &[Vec<Sample>]) -> V
         "case": case.name, "wire": case.wire.words(), "connections": case.connections,
         "streams": case.streams, "body": case.body,
         "upload": case.upload, "workers": case.workers, "routes": case.routes,
-        "requests": case.requests, "rows": rows,
+        "requests": case.requests, "rate": case.rate, "rows": rows,
     })
 }
 
