@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use store::Scratch;
 
 use super::MODULE;
 use crate::{secrets::DeploymentSecret, shop, shop::descriptors};
@@ -52,9 +53,8 @@ pub struct Ground {
     home: PathBuf,
     /// Where the module stays and where it moves to.
     pub places: (Place, Place),
-    /// An administrator's URL of the server, and the names of databases that were made there.
-    server: String,
-    made: Vec<String>,
+    /// The databases on the server, which are dropped with it.
+    made: Vec<Scratch>,
     /// Disks of their own, the innermost last: the shop's, and that of its children.
     disks: Vec<PathBuf>,
 }
@@ -63,13 +63,6 @@ impl Drop for Ground {
     fn drop(&mut self) {
         for disk in self.disks.iter().rev() {
             drop(Command::new("umount").arg("--lazy").arg(disk).output());
-        }
-        for name in &self.made {
-            let drop_it = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            drop(psql(&self.server, &[&drop_it]));
-            for module in descriptors() {
-                drop(psql(&self.server, &[&format!("DROP ROLE IF EXISTS {name}_{}", module.name)]));
-            }
         }
         drop(fs::remove_dir_all(&self.home));
     }
@@ -82,13 +75,8 @@ impl Ground {
         let file = |folder: &Path| Place::File(folder.join(format!("{MODULE}.db")));
         let carved = data.join("carved");
         let places = (file(&data), file(&carved.join(MODULE)));
-        let mut ground = Self {
-            home: home.to_owned(),
-            places,
-            server: server.to_owned(),
-            made: Vec::new(),
-            disks: Vec::new(),
-        };
+        let mut ground =
+            Self { home: home.to_owned(), places, made: Vec::new(), disks: Vec::new() };
         for disk in [data, carved] {
             fs::create_dir_all(&disk)?;
             let mount = ["-t", "tmpfs", "-o", DISK, "banyan-faults"];
@@ -99,21 +87,19 @@ impl Ground {
         }
         let on_a_server = pair.is_on_a_server();
         if on_a_server.0 {
-            ground.places.0 = ground.database("source")?;
+            ground.places.0 = ground.database(server)?;
         }
         if on_a_server.1 {
-            ground.places.1 = ground.database("target")?;
+            ground.places.1 = ground.database(server)?;
         }
         Ok(ground)
     }
 
-    fn database(&mut self, side: &str) -> Result<Place> {
-        let id = kernel_api::Id::<Self>::fresh().uuid().simple().to_string();
-        let name = format!("banyan_faults_{}_{side}", id.get(20..).unwrap_or(&id));
-        psql(&self.server, &[&format!("CREATE DATABASE {name}")])?;
-        self.made.push(name.clone());
-        let start = self.server.rsplit_once('/').map_or("", |(start, _database)| start);
-        Ok(Place::Server(format!("{start}/{name}")))
+    fn database(&mut self, server: &str) -> Result<Place> {
+        let made = Scratch::create(server)?;
+        let place = Place::Server(made.admin_url());
+        self.made.push(made);
+        Ok(place)
     }
 
     /// What the shop is started with.
