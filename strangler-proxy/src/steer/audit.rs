@@ -54,6 +54,19 @@ pub struct Record {
     pub undo: Vec<String>,
 }
 
+impl Record {
+    /// Of toggles that have changed, each with what it was and what it is.
+    pub(super) fn of(what: &str, who: &str, changes: &BTreeMap<String, (Toggle, Toggle)>) -> Self {
+        Self {
+            what: what.into(),
+            who: who.into(),
+            before: changes.iter().map(|(name, (old, _))| (name.clone(), *old)).collect(),
+            after: changes.iter().map(|(name, (_, new))| (name.clone(), *new)).collect(),
+            ..Self::default()
+        }
+    }
+}
+
 impl Audit {
     /// The log at this path; made with the first record.
     pub fn at(path: impl Into<PathBuf>) -> Self {

@@ -279,14 +279,10 @@ impl Steering {
         self.shared.put(loaded.snapshot.clone().held(&self.holds()));
         state.loaded = loaded;
         self.note(&Record {
-            what: "lead".into(),
-            who: who.into(),
             why: why.into(),
-            before: changes.iter().map(|(name, (old, _))| (name.clone(), *old)).collect(),
-            after: changes.iter().map(|(name, (_, new))| (name.clone(), *new)).collect(),
             revision: before.revision.to_string(),
             notes: groups.iter().map(|(group, to)| format!("{group} is led to {to}")).collect(),
-            ..Record::default()
+            ..Record::of("lead", who, &changes)
         });
         Ok(true)
     }
@@ -382,16 +378,12 @@ impl Steering {
             over_the_file: planned.is_over_the_file(),
         };
         let record = Record {
-            what: "toggle".into(),
-            who: target.who.clone(),
             why: target.why.clone(),
             target: target.name.clone(),
-            before: changed.routes.iter().map(|(name, (old, _))| (name.clone(), *old)).collect(),
-            after: changed.routes.iter().map(|(name, (_, new))| (name.clone(), *new)).collect(),
             revision_before: before.revision.to_string(),
             revision: changed.revision.clone(),
             undo: changed.undo.clone(),
-            ..Record::default()
+            ..Record::of("toggle", &target.who, &changed.routes)
         };
         if !logged(log, &record, || planned.write())? {
             return Ok(None);

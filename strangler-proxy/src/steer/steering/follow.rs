@@ -80,15 +80,11 @@ impl Steering {
                 tls::warn(&self.shared.get());
                 let renewed = "certificates, keys or authorities have changed".to_owned();
                 self.note(&Record {
-                    what: "reload".into(),
-                    who: who.into(),
-                    before: changes.iter().map(|(name, (old, _))| (name.clone(), *old)).collect(),
-                    after: changes.iter().map(|(name, (_, new))| (name.clone(), *new)).collect(),
                     undo: self.undo(&changes),
                     revision_before: before.revision.to_string(),
                     revision: revision.to_string(),
                     notes: is_renewed.then_some(renewed).into_iter().collect(),
-                    ..Record::default()
+                    ..Record::of("reload", who, &changes)
                 });
                 Ok(revision)
             }
