@@ -300,14 +300,10 @@ impl Worker {
         view
     }
 
-    /// After a change: forgets what belongs to routes and upstreams that are gone, once their requests have ended. What is
-    /// left of them after the last look goes with the next change.
+    /// Forgets what belongs to routes and upstreams that are gone, once their requests have ended in every worker: one may
+    /// let go of it only after this one has no former view any more, so it is looked at again and again.
     fn forget_former(&self) {
-        let mut former = self.former.borrow_mut();
-        if former.is_empty() {
-            return;
-        }
-        former.retain(|view| view.strong_count() > 0);
+        self.former.borrow_mut().retain(|view| view.strong_count() > 0);
         self.kept.borrow_mut().forget_empty();
         self.material.lots.forget_unused();
         self.material.cells.forget_unused();
