@@ -35,6 +35,7 @@ mod stream;
 mod timers;
 mod transfer;
 mod tunnel;
+mod turn;
 mod view;
 mod worker;
 

@@ -32,6 +32,7 @@ use super::{
     resolve::Resolved,
     spread::{Place, Spread},
     timers::Timers,
+    turn::Turn,
     view::{Common, Kept, View},
 };
 use crate::{
@@ -148,8 +149,10 @@ pub fn start(
     let (commands, told) = mpsc::unbounded_channel();
     let (tell_ready, ready) = std::sync::mpsc::channel();
     let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let runtime =
-            Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .on_thread_unpark(Turn::begin)
+            .build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => {
                 // Whoever started the worker may have given up; then the channel is gone.
