@@ -81,17 +81,6 @@ pub(super) fn is_token(text: &[u8]) -> bool {
 pub(super) fn run(buf: &[u8], from: usize, wanted: u8) -> (usize, u8) {
     let mut seen = 0;
     let mut at = from;
-    // Four look-ups that do not wait for each other.
-    while false
-        && let Some(&[one, two, three, four]) = buf.get(at..at + 4).and_then(<[u8]>::first_chunk)
-    {
-        let (one, two, three, four) = (class(one), class(two), class(three), class(four));
-        if one & two & three & four & wanted == 0 {
-            break;
-        }
-        seen |= one | two | three | four;
-        at += 4;
-    }
     for byte in buf.get(at..).unwrap_or_default() {
         let class = class(*byte);
         if class & wanted == 0 {

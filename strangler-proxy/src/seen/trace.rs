@@ -57,8 +57,8 @@ impl Trace {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
         let (high, low, parent) = (ids.next(), ids.next() | 1, ids.next() | 1);
         for (at, number) in [(3, high), (19, low), (36, parent)] {
-            for (place, shift) in text.iter_mut().skip(at).zip((0..16).rev()) {
-                *place = hex(number >> (shift * 4));
+            if let Some(places) = text.get_mut(at..at + 16) {
+                places.copy_from_slice(&hex(number));
             }
         }
         Self { text, made: true }
@@ -81,9 +81,17 @@ impl Trace {
     }
 }
 
-fn hex(number: u64) -> u8 {
-    let digit = number.to_le_bytes()[0] & 15;
-    if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
+/// The digits of a number, all sixteen at once: each in a byte of its own, the highest first.
+fn hex(number: u64) -> [u8; 16] {
+    const ONES: u128 = u128::MAX / 255;
+    let mut digits = u128::from(number);
+    // The upper half of each group moves up by as much, until a group is one digit.
+    for bits in [32, 16, 8, 4] {
+        digits = (digits | (digits << bits)) & (u128::MAX / ((1 << bits) + 1));
+    }
+    // Six more is a carry into the upper half of the byte where the digit is a letter.
+    let letters = ((digits + ONES * 6) >> 4) & ONES;
+    (digits + ONES * u128::from(b'0') + letters * u128::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
 /// A `traceparent` of version 00, lower-case hexadecimal, neither id all zeros.
@@ -122,6 +130,17 @@ mod tests {
             b"",
         ] {
             assert!(Trace::of(Some(bad), &ids).is_made());
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_as_the_standard_library_writes_it() {
+        let ids = Ids::new();
+        for number in [0, 9, 10, 0xf, u64::MAX, 0x0123_4567_89ab_cdef]
+            .into_iter()
+            .chain(std::iter::repeat_with(|| ids.next()).take(100))
+        {
+            assert_eq!(super::hex(number), format!("{number:016x}").as_bytes());
         }
     }
 
