@@ -200,6 +200,21 @@ impl Client {
         .await
     }
 
+    /// Waits, but not for long, for the end of a stream of HTTP/2 that has been answered. Where a length says how much comes
+    /// the answer need not wait for it, and many clients send it in an empty frame of its own: to drop the stream before
+    /// would reset it, which is allowed (RFC 9113, section 8.1) and which some take for a failure of the whole.
+    pub async fn hear_out(mut self) {
+        if !self.stream.is_answered() {
+            return;
+        }
+        self.slot.set_after(LINGER);
+        poll_fn(|cx| match self.stream.poll_readable(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => self.slot.poll(),
+        })
+        .await;
+    }
+
     /// Ends an idle connection. In the clear there is nothing to say; over TLS there is, and the end of the last answer may
     /// still have to go out.
     pub async fn part(mut self) {

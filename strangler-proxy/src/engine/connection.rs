@@ -45,7 +45,7 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
             }
             Next::Gone => {
                 worker.kits.put(kit);
-                return;
+                return client.hear_out().await;
             }
             Next::Http2 => {
                 let ahead = std::mem::take(&mut kit.input);

@@ -8,10 +8,12 @@ mod soak;
 
 use std::{
     cell::Cell,
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Poll,
 };
 
 use h2::{Reason, client, ext::Protocol};
@@ -132,7 +134,7 @@ fn informational_answers_pass() {
         let (mut answer, mut to) = client.open(asked.body(()).unwrap()).await;
         let mut seen = Vec::new();
         while seen.last() != Some(&100) {
-            let interim = std::future::poll_fn(|cx| answer.poll_informational(cx)).await;
+            let interim = poll_fn(|cx| answer.poll_informational(cx)).await;
             seen.push(interim.unwrap().unwrap().status().as_u16());
         }
         assert_eq!(seen, [103, 100]);
@@ -223,7 +225,7 @@ fn a_client_that_gives_up_is_told_to_the_upstream() {
             } else {
                 call.respond.send_response(Response::new(()), false).ok()
             };
-            let reason = std::future::poll_fn(|cx| match &mut to {
+            let reason = poll_fn(|cx| match &mut to {
                 Some(to) => to.poll_reset(cx),
                 None => call.respond.poll_reset(cx),
             });
@@ -307,9 +309,33 @@ fn an_upstream_may_answer_before_the_request_is_over() {
         write(&mut to, b"begun", false).await.unwrap();
         let answer = whole(answer).await.unwrap();
         assert_eq!((answer.status(), answer.text().as_str()), (413, "too much"));
-        let reason = std::future::poll_fn(|cx| to.poll_reset(cx)).await.unwrap();
+        let reason = poll_fn(|cx| to.poll_reset(cx)).await.unwrap();
         assert_eq!(reason, Reason::NO_ERROR, "the rest is not wanted, and nothing is wrong");
         assert_eq!(client.ask(get("/")).await.unwrap().status(), 413);
+    });
+}
+
+#[test]
+fn a_request_may_end_in_a_frame_of_its_own() {
+    let upstream = Upstream::echo();
+    let proxy = Proxied::to(upstream.address);
+    run(async {
+        let mut client = Client::connect(proxy.address).await;
+        let sized = || request(Method::PUT, "/").header("content-length", "5").body(()).unwrap();
+        let (answer, mut to) = client.open(sized()).await;
+        write(&mut to, b"hello", false).await.unwrap();
+        assert!(whole(answer).await.unwrap().text().ends_with("hello"));
+        // Whatever was sent behind that answer has come when another one is here.
+        assert_eq!(client.ask(get("/")).await.unwrap().status(), 200);
+        let was_reset = poll_fn(|cx| Poll::Ready(to.poll_reset(cx).is_ready())).await;
+        assert!(!was_reset, "an answer that is whole is no failure");
+        write(&mut to, b"", true).await.unwrap();
+
+        let (answer, mut never) = client.open(sized()).await;
+        write(&mut never, b"hello", false).await.unwrap();
+        assert_eq!(whole(answer).await.unwrap().status(), 200);
+        let reason = poll_fn(|cx| never.poll_reset(cx)).await.unwrap();
+        assert_eq!(reason, Reason::NO_ERROR, "nor is it waited for without end");
     });
 }
 
