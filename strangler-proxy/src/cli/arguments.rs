@@ -137,7 +137,7 @@ pub struct ToggleArgs {
     #[arg(long, value_name = "PERCENT")]
     pub weight: Option<Weight>,
     /// Why; kept in the audit log
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = said)]
     pub reason: String,
     /// Only if the configuration is at this version (`routes` and `top` show it)
     #[arg(long, value_name = "VERSION")]
@@ -261,6 +261,12 @@ fn trace(text: &str) -> Result<String, String> {
     is_id.then_some(id).ok_or_else(|| "a trace id has 32 hexadecimal digits".to_owned())
 }
 
+/// A reason that says something.
+fn said(text: &str) -> Result<String, &'static str> {
+    let is_silent = text.trim().is_empty();
+    if is_silent { Err("say why: the audit log keeps it") } else { Ok(text.to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -302,9 +308,11 @@ mod tests {
         let Command::Toggle(wish) = cli.command else { panic!("not a toggle") };
         assert_eq!(wish.to, "0.25".parse().unwrap());
         assert!(Cli::try_parse_from(["x", "toggle", "stock", "up", "--reason", "r"]).is_err());
-        assert!(
-            Cli::try_parse_from(["x", "toggle", "stock", "live"]).is_err(),
-            "a reason is asked for"
-        );
+        for silent in [
+            &["x", "toggle", "stock", "live"][..],
+            &["x", "toggle", "stock", "live", "--reason", " "],
+        ] {
+            assert!(Cli::try_parse_from(silent).is_err(), "a reason is asked for: {silent:?}");
+        }
     }
 }
