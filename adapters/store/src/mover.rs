@@ -5,7 +5,7 @@
 //! 1. [`readiness`](Mover::readiness): what stands in the way, by name.
 //! 2. [`prepare`](Mover::prepare): the target gets its tables and a fence row that names nobody.
 //! 3. [`capture`](Mover::capture): from now on the source logs the key of each row that changes.
-//! 4. [`copy`](Mover::copy): the rows, in chunks.
+//! 4. [`copy`](Mover::copy): the rows, in chunks; from a large SQLite file into another one by pages.
 //! 5. [`follow`](Mover::follow), again and again: the target becomes what the source is.
 //! 6. [`verify`](Mover::verify): checksums of both sides at one moment.
 //! 7. [`approach`](Mover::approach), before callers are held; then [`switch`](Mover::switch): the last changes under the
@@ -33,6 +33,7 @@ mod lite;
 mod names;
 mod pg;
 mod prepare;
+mod seed;
 mod shape;
 mod side;
 mod state;
@@ -110,6 +111,8 @@ pub type Hook = Arc<dyn Fn(Point) -> Result<(), MoveError> + Send + Sync>;
 /// Points inside of the calls between which something is committed, or a lock is had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Point {
+    /// Some pages of a copy by pages are on their way, and nothing is committed.
+    Seeding,
     /// A chunk of the copy is committed.
     ChunkCopied,
     /// A batch is committed on the target, and not yet taken from the source's log.
@@ -139,6 +142,7 @@ struct Links {
     is_validated: bool,
     /// What an [approach](Mover::approach) found: the rows in which a lease stood then or was changed since.
     near: Option<BTreeSet<Change>>,
+    owed: copy::Owed,
 }
 
 impl Mover {
@@ -232,13 +236,13 @@ impl Mover {
         pace: &Pace,
         watch: &mut dyn FnMut(&Progress) -> std::ops::ControlFlow<()>,
     ) -> Result<Copied, MoveError> {
-        let Sides { id, source, .. } = &self.sides;
+        let Sides { id, source, target, .. } = &self.sides;
         self.with(|links| {
             if !capture::is_installed(&mut *links.source, id, &links.tables)? {
                 let what = "changes are not captured: a copy would miss them".to_owned();
                 return Err(MoveError::OutOfOrder(what));
             }
-            links.copy(id, source, pace, watch, &|| self.at(Point::ChunkCopied))
+            links.copy((id, source, target), pace, watch, &|point| self.at(point))
         })
     }
 
@@ -344,6 +348,9 @@ impl Mover {
     pub fn remove(&self) -> Result<Removed, MoveError> {
         let Sides { id, source, target, .. } = &self.sides;
         *self.links.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Location::Sqlite { path } = target {
+            seed::clean(path)?;
+        }
         let mut done = Removed::default();
         let places = [(source, SideName::Source), (target, SideName::Target)];
         for (location, name) in places {
@@ -408,6 +415,7 @@ impl Mover {
             is_prepared: false,
             is_validated: false,
             near: None,
+            owed: copy::Owed::default(),
         })
     }
 }

@@ -12,11 +12,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Links, Location,
+    Links, Location, Point,
     error::MoveError,
     follow::TURN,
     lines::{Lines, key},
     names::MoveId,
+    seed::{Seeded, Steps},
     shape::count,
     side::{Begin, Key, Range, Wrote},
     state::{self, COPIED, COPY},
@@ -25,10 +26,13 @@ use super::{
 /// The longest sleep for the sake of the rate: how late a caller's wish to stop is heard.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 
+/// Chunks of a copy that has a rate: what comes at once is hardly felt, and most of the time is rest.
+const CHUNKS_PER_SECOND: u64 = 10;
+
 /// How fast a copy may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
-    /// Rows of one transaction. Fewer hold less; more cost less.
+    /// Rows of one transaction, at most. Fewer hold less; more cost less.
     pub chunk_rows: u64,
     /// The bound on the rate; none where the copy may take what the databases give.
     pub rows_per_second: Option<u64>,
@@ -41,10 +45,23 @@ impl Default for Pace {
     }
 }
 
+impl Pace {
+    fn rate(&self) -> Option<u64> {
+        self.rows_per_second.filter(|rate| *rate > 0)
+    }
+
+    /// A chunk is no more than the rate gives in a moment, or whole tables would be there at once.
+    fn rows_of_chunk(&self) -> u64 {
+        self.rate()
+            .map_or(self.chunk_rows, |rate| self.chunk_rows.min(rate / CHUNKS_PER_SECOND))
+            .max(1)
+    }
+}
+
 /// How far a copy is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The table that is being copied.
+    /// The table that is being copied; none while all are copied at once, by pages.
     pub table: String,
     /// Tables at their end.
     pub tables_done: usize,
@@ -55,6 +72,8 @@ pub struct Progress {
     /// The rows that the tables had when the copy of each began; those not begun are counted too. A fact, no estimate;
     /// rows that come and go meanwhile make it inexact.
     pub rows_expected: u64,
+    /// All tables are being copied at once, by pages: to stop now loses what was done, and the rows are copied instead.
+    pub is_seeding: bool,
 }
 
 /// How a call of [`copy`](super::Mover::copy) ended.
@@ -70,11 +89,22 @@ pub struct Copied {
 
 /// How far one table is; what the target's state table keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
+pub(super) struct Place {
     after: Option<String>,
-    rows: u64,
+    pub rows: u64,
     expected: u64,
     is_done: bool,
+}
+
+impl Place {
+    /// That of a table that is copied.
+    pub fn whole(rows: u64) -> Self {
+        Self { after: None, rows, expected: rows, is_done: true }
+    }
+
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 /// What the watcher is told, and whether it wants more.
@@ -83,24 +113,39 @@ pub(super) type Watch<'a> = &'a mut dyn FnMut(&Progress) -> ControlFlow<()>;
 impl Links {
     pub fn copy(
         &mut self,
-        id: &MoveId,
-        from: &Location,
+        (id, from, to): (&MoveId, &Location, &Location),
         pace: &Pace,
         watch: Watch<'_>,
-        at_chunk: &dyn Fn() -> Result<(), MoveError>,
+        at: &dyn Fn(Point) -> Result<(), MoveError>,
     ) -> Result<Copied, MoveError> {
         let since = Instant::now();
         self.check_prepared(id)?;
         self.check_direction(id)?;
-        let mut places = self.places(id)?;
         let mut copied = 0;
-        for at in 0..places.len() {
-            while places.get(at).is_some_and(|place| !place.is_done) {
-                let rows = self.chunk(id, from, at, pace.chunk_rows.max(1), &mut places)?;
-                at_chunk()?;
+        // Whoever wants it slow wants it by rows.
+        if let (Location::Sqlite { path: from }, Location::Sqlite { path: to }, None) =
+            (from, to, pace.rate())
+        {
+            match self.seed(id, (from, to), Steps { watch: &mut *watch, at })? {
+                Seeded::Not => {}
+                Seeded::Stopped => {
+                    return Ok(Copied { is_whole: false, rows: 0, took: since.elapsed() });
+                }
+                Seeded::Whole(rows) => copied = rows,
+            }
+        }
+        let mut places = self.places(id)?;
+        for table in 0..places.len() {
+            while places.get(table).is_some_and(|place| !place.is_done) {
+                if !self.owed.wait(&self.progress(table, &places), &mut *watch) {
+                    return Ok(Copied { is_whole: false, rows: copied, took: since.elapsed() });
+                }
+                let began = Instant::now();
+                let rows = self.chunk(id, from, table, pace.rows_of_chunk(), &mut places)?;
+                at(Point::ChunkCopied)?;
                 copied += rows;
-                let progress = self.progress(at, &places);
-                if watch(&progress).is_break() || !paced(pace, since, copied, &progress, watch) {
+                self.owed.add(began, rows, pace);
+                if watch(&self.progress(table, &places)).is_break() {
                     return Ok(Copied { is_whole: false, rows: copied, took: since.elapsed() });
                 }
             }
@@ -136,6 +181,7 @@ impl Links {
             tables: places.len(),
             rows: places.iter().map(|place| place.rows).sum(),
             rows_expected: places.iter().map(|place| place.expected.max(place.rows)).sum(),
+            is_seeding: false,
         }
     }
 
@@ -161,6 +207,9 @@ impl Links {
         if let Some(value) = state::get(&mut *self.target, id, &name)? {
             *place = read(&value)?;
         }
+        if place.is_done {
+            return self.target.commit().map(|()| 0);
+        }
         let after = place.after.clone().map(String::into_bytes);
         let straight = match (self.target.as_lite(), from) {
             (Some(lite), Location::Sqlite { path }) => {
@@ -182,7 +231,7 @@ impl Links {
                 MoveError::Unfit(format!("a key of table {} is not UTF-8", table.name))
             })?);
         }
-        let value = serde_json::to_string(place).unwrap_or_default();
+        let value = place.text();
         state::put(&mut *self.target, id, &name, &value)?;
         self.target.commit()?;
         Ok(count)
@@ -232,18 +281,29 @@ fn read(value: &str) -> Result<Place, MoveError> {
         .map_err(|error| MoveError::Unfit(format!("the place of the copy: {error}")))
 }
 
-/// Sleeps until so many rows may have been copied; `false` when the watcher wants no more.
-fn paced(pace: &Pace, since: Instant, copied: u64, progress: &Progress, watch: Watch<'_>) -> bool {
-    let Some(rate) = pace.rows_per_second.filter(|rate| *rate > 0) else { return true };
-    let due = Duration::from_micros(copied.saturating_mul(1_000_000) / rate);
-    loop {
-        let left = due.saturating_sub(since.elapsed());
-        if left.is_zero() {
-            return true;
+/// When the next chunk may be copied. It stands beside the connections: calls that follow each other, each as short as
+/// its caller likes, keep the rate together.
+#[derive(Debug, Default)]
+pub(super) struct Owed(Option<Instant>);
+
+impl Owed {
+    /// Sleeps until it may; `false` when the watcher wants no more.
+    fn wait(&self, progress: &Progress, watch: Watch<'_>) -> bool {
+        loop {
+            let left = self.0.map(|at| at.saturating_duration_since(Instant::now()));
+            let Some(left) = left.filter(|left| !left.is_zero()) else { return true };
+            thread::sleep(left.min(SLEEP_MAX));
+            if watch(progress).is_break() {
+                return false;
+            }
         }
-        thread::sleep(left.min(SLEEP_MAX));
-        if watch(progress).is_break() {
-            return false;
-        }
+    }
+
+    /// So many rows were copied, since `began`.
+    fn add(&mut self, began: Instant, rows: u64, pace: &Pace) {
+        self.0 = pace.rate().map(|rate| {
+            let due = Duration::from_micros(rows.saturating_mul(1_000_000) / rate);
+            self.0.map_or(began, |at| at.max(began)) + due
+        });
     }
 }

@@ -111,6 +111,11 @@ pub(super) fn remove(side: &mut dyn Side, id: &MoveId) -> Result<usize, MoveErro
     Ok(removed)
 }
 
+/// Removes what any move made, in the caller's transaction.
+pub(super) fn drop_all(side: &mut dyn Side) -> Result<(), MoveError> {
+    things(side)?.iter().try_for_each(|thing| drop_thing(side, thing))
+}
+
 fn drop_triggers(side: &mut dyn Side, prefix: &str) -> Result<(), MoveError> {
     for thing in things(side)? {
         if thing.kind == "trigger" && thing.name.starts_with(prefix) {

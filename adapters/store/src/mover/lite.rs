@@ -10,6 +10,7 @@ use std::{
 
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, Row, Statement,
+    backup::Backup,
     config::DbConfig,
     ffi,
     types::{ToSqlOutput, Value, ValueRef},
@@ -74,18 +75,28 @@ impl Lite {
         Ok(Self { name, c, loading: None, held: Lines::default(), attached: false })
     }
 
-    fn error(&self, error: &rusqlite::Error) -> MoveError {
-        let (side, what) = (self.name, error.to_string());
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                MoveError::Busy { side, what }
+    fn error(&self, failed: &rusqlite::Error) -> MoveError {
+        error(self.name, failed)
+    }
+
+    /// What copies this file's pages into another one.
+    pub fn backup_into<'a>(&'a self, to: &'a mut Self) -> Result<Backup<'a, 'a>, MoveError> {
+        let side = to.name;
+        Backup::new(&self.c, &mut to.c).map_err(|failed| error(side, &failed))
+    }
+
+    /// How soon what the next transactions write is on the disk.
+    pub fn sync_for(&self, how: Begin) -> Result<(), MoveError> {
+        let pragmas = match how {
+            Begin::Snapshot => return Ok(()),
+            Begin::Apply(_) | Begin::Fence(_) => {
+                "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000".to_owned()
             }
-            Some(ErrorCode::DiskFull) => MoveError::Full { side, what },
-            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
-                MoveError::Away { side, what }
-            }
-            _ => MoveError::Failed { side, what },
-        }
+            Begin::Copy(_) => format!(
+                "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {COPY_CHECKPOINT_PAGES}"
+            ),
+        };
+        self.c.execute_batch(&pragmas).map_err(|error| self.error(&error))
     }
 
     /// Begins as the only writer. The handler that SQLite has for this sleeps ever longer and so hardly ever wins
@@ -205,6 +216,17 @@ impl Lite {
         self.c
             .execute_batch(&format!("PRAGMA max_page_count = {pages}"))
             .map_err(|error| self.error(&error))
+    }
+}
+
+/// What a failure means for the move.
+pub(super) fn error(side: SideName, error: &rusqlite::Error) -> MoveError {
+    let what = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => MoveError::Busy { side, what },
+        Some(ErrorCode::DiskFull) => MoveError::Full { side, what },
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => MoveError::Away { side, what },
+        _ => MoveError::Failed { side, what },
     }
 }
 
@@ -338,16 +360,10 @@ impl Side for Lite {
     }
 
     fn begin(&mut self, how: Begin, _id: &MoveId) -> Result<(), MoveError> {
+        self.sync_for(how)?;
         match how {
             Begin::Snapshot => self.run("BEGIN"),
-            Begin::Apply(wait) | Begin::Fence(wait) => {
-                self.run("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000")?;
-                self.begin_immediate(wait)
-            }
-            Begin::Copy(wait) => {
-                self.run(&format!(
-                    "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {COPY_CHECKPOINT_PAGES}"
-                ))?;
+            Begin::Apply(wait) | Begin::Fence(wait) | Begin::Copy(wait) => {
                 self.begin_immediate(wait)
             }
         }

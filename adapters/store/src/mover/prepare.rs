@@ -131,7 +131,7 @@ fn bytes(side: &mut dyn Side) -> Result<u64, MoveError> {
 }
 
 /// Bytes that the file system has left for the server's user.
-fn room(path: &std::path::Path) -> Option<u64> {
+pub(super) fn room(path: &std::path::Path) -> Option<u64> {
     let folder = path.ancestors().skip(1).find(|folder| folder.exists())?;
     let found = rustix::fs::statvfs(folder).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))

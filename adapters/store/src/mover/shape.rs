@@ -11,7 +11,7 @@ use super::{
 use crate::provision::identifier;
 
 /// The tables that do not move: each database's own fence and lease, and the list of its migrations.
-const STAYS: [&str; 3] = ["fence", "sequencer", "__diesel_schema_migrations"];
+pub(super) const STAYS: [&str; 3] = ["fence", "sequencer", "__diesel_schema_migrations"];
 
 /// The column that a lease's end stands in: zeroed on the side that becomes owner.
 pub(super) const LEASE: &str = "lease_until_at";

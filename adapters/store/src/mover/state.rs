@@ -5,6 +5,7 @@
 //! | `leads` | both | `1` on the side that the other one follows, `0` there |
 //! | `copied` | the side that follows | `1` when its tables hold a copy, so that changes can be applied |
 //! | `copy:<table>` | the side that follows | how far the table is copied |
+//! | `seed` | the side that follows | the copy by pages was begun once: it is not tried again |
 //! | `cursor` | the side that follows | how far the other side's log is applied, where that log keeps its rows |
 //! | `redo` | the side that led last | keys of the rows that its last switch applied: the target may have lost them with its transaction |
 //! | `key:<name>` | the side that follows | a foreign key that it gave up, to be made again |
@@ -19,6 +20,7 @@ use crate::provision::literal;
 pub(super) const LEADS: &str = "leads";
 pub(super) const COPIED: &str = "copied";
 pub(super) const COPY: &str = "copy:";
+pub(super) const SEED: &str = "seed";
 pub(super) const CURSOR: &str = "cursor";
 pub(super) const REDO: &str = "redo";
 pub(super) const KEY: &str = "key:";

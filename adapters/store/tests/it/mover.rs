@@ -6,5 +6,6 @@ mod load;
 mod pair;
 mod refusals;
 mod round;
+mod seed;
 mod switch;
 mod verify;

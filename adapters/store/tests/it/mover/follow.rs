@@ -8,7 +8,7 @@ use std::{
 
 use store::{
     Location, Store, backup,
-    mover::{Mover, Pace},
+    mover::{Mover, Pace, Progress},
     restore,
 };
 
@@ -221,5 +221,33 @@ fn a_module_that_is_being_moved_opens_and_is_backed_up() {
             assert_eq!(count(&place, "folder"), 100);
         }
         drop(mover);
+    }
+}
+
+/// However small its tables, and however short the calls.
+#[test]
+fn a_rate_holds() {
+    for pair in Pair::all() {
+        fill(&pair.source, 300);
+        let mover = pair.mover();
+        mover.prepare().unwrap();
+        mover.capture().unwrap();
+        let pace = Pace { rows_per_second: Some(1000), ..Pace::default() };
+        let since = Instant::now();
+        let mut chunks = 0;
+        loop {
+            let mut watch = |_progress: &Progress| {
+                chunks += 1;
+                ControlFlow::Break(())
+            };
+            if mover.copy(&pace, &mut watch).unwrap().is_whole {
+                break;
+            }
+        }
+        // 515 rows, the last chunk of which is not waited for.
+        assert!(since.elapsed() > Duration::from_millis(400), "{:?}", since.elapsed());
+        assert!(chunks > 8, "{chunks} chunks");
+        mover.follow().unwrap();
+        assert_equal(&mover.verify().unwrap());
     }
 }
