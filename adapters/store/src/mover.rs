@@ -21,6 +21,7 @@
 //! What is moved is read from the catalog: any table with a primary key of the portable types. What changes is found by
 //! triggers that log keys, so no superuser is needed and no table's form matters; see `capture`, `follow` and `keys`.
 
+mod aside;
 mod capture;
 mod copy;
 mod ending;
@@ -56,6 +57,7 @@ use self::{
 use crate::{Location, Migrations, Standing};
 
 pub use self::{
+    aside::aside,
     copy::{Copied, Pace, Progress},
     ending::{Leftover, Removed},
     error::{MoveError, SideName, SwitchError},

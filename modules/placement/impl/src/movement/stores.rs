@@ -12,6 +12,10 @@ use tokio::{task::spawn_blocking, time::Instant};
 
 use super::{Copied, Followed, Move, Movement, Movements, Switch, Switched, Trouble};
 
+/// How long a copy by pages may go on after its slice: it does a gigabyte in that time, and an operator who wants the
+/// carve to stop waits so long. What takes longer goes on by rows.
+const SEEDING_MAX: Duration = Duration::from_secs(10);
+
 /// The hands of moves between the stores of these modules.
 pub(crate) fn of_stores(modules: Vec<ModuleDescriptor>) -> Arc<dyn Movements> {
     let migrations =
@@ -66,13 +70,29 @@ impl Moving {
         leg: Leg,
         work: impl FnOnce(&Mover) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Trouble> {
-        let mover = Arc::clone(match leg {
-            Leg::There => &self.there,
-            Leg::Back => &self.back,
-        });
+        let mover = self.mover(leg);
         spawn_blocking(move || work(&mover))
             .await
             .unwrap_or_else(|panicked| Err(Trouble::Failed(panicked.to_string())))
+    }
+
+    /// The same for what reads or writes much and may take its time: whoever serves comes first.
+    async fn run_aside<T: Send + 'static>(
+        &self,
+        leg: Leg,
+        work: impl FnOnce(&Mover) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let mover = self.mover(leg);
+        mover::aside(move || work(&mover))
+            .await
+            .unwrap_or_else(|| Err(Trouble::Failed("a mover's thread ended early".to_owned())))
+    }
+
+    fn mover(&self, leg: Leg) -> Arc<Mover> {
+        Arc::clone(match leg {
+            Leg::There => &self.there,
+            Leg::Back => &self.back,
+        })
     }
 }
 
@@ -152,7 +172,7 @@ fn leads(mover: &Mover, epoch: u64) -> Result<(), Trouble> {
 impl Movement for Moving {
     async fn readiness(&self) -> Result<(Vec<Blocker>, Size), Trouble> {
         let about = self.module.to_string();
-        let found = self.run(Leg::There, |mover| Ok(mover.readiness()?)).await?;
+        let found = self.run_aside(Leg::There, |mover| Ok(mover.readiness()?)).await?;
         let rows = found.rows();
         let blocker = |detail| Blocker { kind: "data".to_owned(), about: about.clone(), detail };
         let blockers = found.blockers.into_iter().map(blocker).collect();
@@ -162,7 +182,7 @@ impl Movement for Moving {
     }
 
     async fn prepare(&self) -> Result<(), Trouble> {
-        self.run(Leg::There, |mover| Ok(mover.prepare()?)).await
+        self.run_aside(Leg::There, |mover| Ok(mover.prepare()?)).await
     }
 
     async fn capture(&self) -> Result<(), Trouble> {
@@ -170,12 +190,13 @@ impl Movement for Moving {
     }
 
     async fn copy(&self, slice: Duration, rows_per_s: Option<u32>) -> Result<Copied, Trouble> {
-        self.run(Leg::There, move |mover| {
+        self.run_aside(Leg::There, move |mover| {
             let until = Instant::now() + slice;
+            let patience = until + SEEDING_MAX;
             let pace =
                 mover::Pace { rows_per_second: rows_per_s.map(u64::from), ..Default::default() };
-            let copied = mover.copy(&pace, &mut |_progress| {
-                if Instant::now() < until {
+            let copied = mover.copy(&pace, &mut |progress| {
+                if Instant::now() < if progress.is_seeding { patience } else { until } {
                     ControlFlow::Continue(())
                 } else {
                     ControlFlow::Break(())
@@ -198,7 +219,7 @@ impl Movement for Moving {
     }
 
     async fn compare(&self, leg: Leg) -> Result<Vec<TableCompared>, Trouble> {
-        let compared = self.run(leg, |mover| Ok(mover.verify()?)).await?;
+        let compared = self.run_aside(leg, |mover| Ok(mover.verify()?)).await?;
         let table = |one: mover::ComparedTable| TableCompared {
             table: one.table,
             rows: one.rows,
