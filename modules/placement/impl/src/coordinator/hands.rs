@@ -6,7 +6,7 @@ use std::{
 };
 
 use kernel_api::Id;
-use placement_api::{Carve, Leg, Plan, Step};
+use placement_api::{Carve, Leg, Placed, Plan, Process, Step};
 
 use crate::{
     desk::Desk,
@@ -27,11 +27,20 @@ pub(super) struct Hands {
     pub given_up: Vec<At>,
     /// Steps that began and are not in the journal yet.
     pub lines: Vec<Line>,
-    /// When the gates began to close.
-    pub closed: Option<Instant>,
+    /// The gates that were closed, while they are.
+    pub closed: Option<Closed>,
     /// The hands of the move, kept with their connections under one lease.
     pub movement: Option<Arc<dyn Movement>>,
     last: Option<(Leg, Step)>,
+}
+
+/// The gates of a module, which began to close for a switch.
+pub(super) struct Closed {
+    /// When.
+    pub at: Instant,
+    /// Whose they are, and where the module will be: so that nobody has to read it again while everybody waits. Taken when
+    /// they open; whoever needs it once more reads it anew.
+    pub known: Option<(Vec<Process>, Placed)>,
 }
 
 impl Hands {

@@ -7,7 +7,10 @@ use futures_util::future::join_all;
 use kernel_api::Id;
 use placement_api::{Hold, InFlight, Placed, Process, SeatError, Waits};
 
-use super::{hands::Hands, journal::micros};
+use super::{
+    hands::{Closed, Hands},
+    journal::micros,
+};
 use crate::{
     desk::{leading, placed},
     domain::{
@@ -42,7 +45,7 @@ impl Hands {
         self.row.facts.switching =
             Some(Switching { lag_rows, measured: true, ..self.switching_so_far() });
         let closed = Instant::now();
-        self.closed = Some(closed);
+        self.closed = Some(Closed { at: closed, known: Some((live.clone(), placed.clone())) });
         let hold = Hold {
             module: module.clone(),
             carve: id,
@@ -90,7 +93,7 @@ impl Hands {
     }
 
     pub(super) fn wish(&self, state: &State) -> Switch {
-        let gone = self.closed.map_or(Duration::ZERO, |closed| closed.elapsed());
+        let gone = self.closed.as_ref().map_or(Duration::ZERO, |closed| closed.at.elapsed());
         Switch {
             epoch: state.epoch,
             owner: self.row.taker(state.leg).to_string(),
@@ -135,11 +138,18 @@ impl Hands {
     }
 
     /// Every process learns who owns the module: the owner's own first, so that there is somebody to answer, then the
-    /// others; what was parked goes on, and the proxy is led there.
+    /// others; what was parked goes on, and the proxy is led there. Who began during the pause has read where the module is
+    /// when it did, or is refused by the database and looks again.
     pub(super) async fn settle(&mut self, state: &State) -> Result<Seen, Trouble> {
         let began = Instant::now();
-        let live = self.desk.live(LIST_TIME).await?;
-        let placed = self.placed(state, &live).await?;
+        let (live, placed) = match self.closed.as_mut().and_then(|closed| closed.known.take()) {
+            Some(known) => known,
+            None => {
+                let live = self.desk.live(LIST_TIME).await?;
+                let placed = self.placed(state, &live).await?;
+                (live, placed)
+            }
+        };
         let (mut owners, others): (Vec<&Process>, Vec<&Process>) =
             live.iter().partition(|process| process.deployment == placed.owner);
         // By another clock than ours nobody tells of himself of late: then who was made ready is asked where it was.
@@ -160,7 +170,7 @@ impl Hands {
             Ok(waits) => self.held(&waits),
             Err(error) => self.row.facts.note(format!("the proxy lets go by itself: {error}")),
         }
-        let total = self.closed.take().map(|closed| closed.elapsed());
+        let total = self.closed.take().map(|closed| closed.at.elapsed());
         self.pause(|pause| {
             pause.release_us = micros(began.elapsed());
             pause.total_us = total.map_or(0, micros);
