@@ -25,6 +25,9 @@ pub struct Call {
     pub caller: Caller,
     /// Did a process that does not have the module pass it on? It does not happen twice to one call.
     pub forwarded: bool,
+    /// May a query be answered from a copy of the module's data, where one is [lent](crate::Switch::lend) to this process?
+    /// It holds in this process and for this one call: it goes over no wire, and to nobody whom the module calls.
+    pub from_copy: bool,
 }
 
 /// A command's context: a [`Call`] with the key that makes it idempotent.
@@ -53,7 +56,7 @@ pub enum CallError {
 impl Call {
     /// A call that starts a new trace.
     pub fn new(caller: Caller, deadline: Deadline) -> Self {
-        Self { deadline, trace: TraceContext::start(), caller, forwarded: false }
+        Self { deadline, trace: TraceContext::start(), caller, forwarded: false, from_copy: false }
     }
 
     /// The same call as the command that `key` names.
@@ -64,7 +67,8 @@ impl Call {
     /// The call that follows from this one on another's behalf: same trace and deadline.
     #[must_use]
     pub fn on_behalf_of(&self, caller: Caller) -> Self {
-        Self { deadline: self.deadline, trace: self.trace, caller, forwarded: false }
+        let (deadline, trace) = (self.deadline, self.trace);
+        Self { deadline, trace, caller, forwarded: false, from_copy: false }
     }
 }
 

@@ -291,7 +291,7 @@ fn checked(
     let trace = head.trace.as_deref().and_then(|text| text.parse().ok());
     let deadline = Deadline::within(Duration::from_millis(remaining_ms).min(DEADLINE_MAX));
     let trace = trace.unwrap_or_else(TraceContext::start);
-    let call = Call { deadline, caller, trace, forwarded: head.forwarded };
+    let call = Call { trace, forwarded: head.forwarded, ..Call::new(caller, deadline) };
     Ok(Parts { call, key })
 }
 

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    Binding, Context, Contract, Deadline, Doubt, Fault, GateLimits, Kind, Method, NotExecuted,
-    Outcome, Reason, gate::Gate,
+    Binding, Context, Contract, Deadline, Doubt, Fault, GateLimits, Kind, Lent, Method,
+    NotExecuted, Outcome, Reason, gate::Gate,
 };
 
 /// The pauses between two questions to a module that says `Moved` while nobody knows where it went. The first is about
@@ -23,8 +23,12 @@ const PAUSE_LONGEST: Duration = Duration::from_millis(200);
 /// A call that meets the module in the middle of a move is asked again where the module has gone, with the same key
 /// and within its deadline: what was `Moved`, what a target that is no longer in force could not do, and what such a
 /// target left unanswered.
+///
+/// While the module is elsewhere, a copy of it may be [`Lent`] to this process.
 pub struct Switch<C: ?Sized> {
     target: ArcSwap<InForce<C>>,
+    /// Looked at by queries that may be answered from a copy, and by no others.
+    copy: ArcSwapOption<Lent<C>>,
     /// The generation of the target in force: rises with every swap and every new address.
     changed: watch::Sender<u64>,
     gate: Gate,
@@ -90,6 +94,7 @@ impl<C: Contract + ?Sized> Switch<C> {
     pub fn with(epoch: u64, target: Target<C>, limits: GateLimits, doubt: Doubt) -> Arc<Self> {
         Arc::new(Self {
             target: ArcSwap::from_pointee(InForce { epoch, generation: 0, target }),
+            copy: ArcSwapOption::empty(),
             changed: watch::Sender::new(0),
             gate: Gate::new(limits),
             doubt,
@@ -167,6 +172,12 @@ impl<C: Contract + ?Sized> Switch<C> {
         Ok(())
     }
 
+    /// Queries that say so are answered from this copy from now on, for as long as it stands and the module is elsewhere; what
+    /// the copy cannot answer, its owner is asked.
+    pub fn lend(&self, copy: &Arc<Lent<C>>) {
+        self.copy.store(Some(Arc::clone(copy)));
+    }
+
     /// Commands under way.
     pub fn in_flight(&self) -> usize {
         self.gate.in_flight()
@@ -225,6 +236,11 @@ impl<C: Contract + ?Sized> Switch<C> {
             Kind::Query => None,
         };
         let target = self.target.load_full();
+        if asked.context.call().from_copy
+            && let Some(answer) = self.copied(asked, target.target.place).await
+        {
+            return Ok((answer, target));
+        }
         let context = match (target.target.place, asked.origin) {
             (Place::Here, _) | (Place::Elsewhere, Origin::Process) => None,
             (Place::Elsewhere, Origin::Wire) if asked.context.call().forwarded => {
@@ -236,6 +252,19 @@ impl<C: Contract + ?Sized> Switch<C> {
         let context = context.as_ref().unwrap_or(asked.context);
         let answer = M::call(&target.target.service, context, asked.argument.clone()).await;
         Ok((answer, target))
+    }
+
+    /// What the copy says, where one stands; nothing where its owner is to be asked.
+    async fn copied<M: Method<C>>(
+        &self,
+        asked: &Asked<'_, C, M>,
+        place: Place,
+    ) -> Option<Outcome<C, M>> {
+        if (M::Context::KIND, place) != (Kind::Query, Place::Elsewhere) {
+            return None;
+        }
+        let copy = self.copy.load_full()?;
+        copy.answer::<M>(asked.context, asked.argument.clone()).await
     }
 
     /// Waits, where that makes sense, until another question may end differently.

@@ -18,6 +18,11 @@ use kernel_api::Id;
 
 use crate::{Part, Problem, Spec, Visitor, limits::CALL_TIME, problems, routes::Registered};
 
+/// The field by which whoever leads requests says of one that a copy of the module's data may answer it. It opens nothing:
+/// where no copy is lent it means nothing, and one that is lent is as fresh as its lender wants it. So it is none of the
+/// `banyan-` fields, which are between our processes and dropped here.
+pub const FROM_COPY: &str = "x-from-copy";
+
 /// How long the calls of a request may take; the app gives it as `Data<CallTime>`.
 #[derive(Debug, Clone, Copy)]
 pub struct CallTime(pub Duration);
@@ -86,7 +91,8 @@ fn call(request: &HttpRequest) -> Call {
         .and_then(|context| context.visitor.as_ref())
         .map_or_else(|| Visitor::Anyone.caller(), Visitor::caller);
     let trace = context.and_then(|context| context.trace).unwrap_or_else(TraceContext::start);
-    Call { trace, ..Call::new(caller, Deadline::within(time)) }
+    let from_copy = request.headers().contains_key(FROM_COPY);
+    Call { trace, from_copy, ..Call::new(caller, Deadline::within(time)) }
 }
 
 /// The key of this request; a fresh one for methods other than POST that carry none.

@@ -48,7 +48,7 @@ mod version;
 
 pub use access::{Access, GuestSecret, OperatorToken, Visitor};
 pub use body::{BodyTime, Json};
-pub use context::{Ask, CallTime, Tell};
+pub use context::{Ask, CallTime, FROM_COPY, Tell};
 pub use limits::{
     BODY_LIMIT, BODY_READ_TIMEOUT, CALL_TIME, CLIENT_DISCONNECT_TIMEOUT, CLIENT_REQUEST_TIMEOUT,
     KEEP_ALIVE,

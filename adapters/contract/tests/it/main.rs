@@ -12,6 +12,7 @@ mod boundaries;
 mod conformance;
 mod depot;
 mod graph;
+mod lent;
 mod moved;
 mod rehearsal;
 mod remote;
