@@ -18,7 +18,7 @@ pub mod upstream;
 pub use compile::{Holds, compile};
 pub use document::{CertificatePart, Config, ListenPart, ListenTable, ListenTlsPart};
 pub use fault::{ConfigError, Fault};
-pub use leads::Leads;
+pub use leads::{Lead, Leads, Share};
 pub use load::{Loaded, Source, load, load_text};
 pub use policy::{
     Answer, Balance, Breaker, Fallback, Health, Limits, Outlier, Parking, Protocol, Rate, RateKey,

@@ -1,7 +1,8 @@
 //! Which route a request takes and which side of it: a table made from the configuration, and one pure function.
 //!
 //! Reading order: [`pattern`] (what a path or host must look like), [`table`] (finding the first route in the file's
-//! order without looking at all of them), [`bucket`] (who is in the canary), [`decide()`] (the decision).
+//! order without looking at all of them), [`bucket`] (who is in the canary), [`replica`] (whose
+//! reads may move ahead), [`decide()`] (the decision).
 
 pub mod bucket;
 pub mod condition;
@@ -10,6 +11,7 @@ pub mod facts;
 pub mod jwt;
 pub mod overlap;
 pub mod pattern;
+pub mod replica;
 pub mod stage;
 pub mod table;
 pub mod template;
@@ -18,6 +20,7 @@ pub use bucket::{Bucket, KeySource, Sticky};
 pub use condition::Condition;
 pub use decide::{Act, Decision, Side, State, Why, decide};
 pub use facts::{Facts, Headers};
+pub use replica::{Replica, Writers};
 pub use stage::{Stage, Weight};
 pub use table::{RouteId, Table};
 

@@ -18,6 +18,13 @@ pub struct CarveArgs {
     /// How it goes.
     #[command(flatten)]
     pub course: CourseArgs,
+    /// Before the switch, lead reads of these shares of the clients to the copy, one after the other. Needs a proxy in front;
+    /// a client that has written reads at the owner until the copy holds it
+    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', value_parser = share)]
+    pub reads: Vec<placement_api::Percent>,
+    /// How long each of these shares lasts
+    #[arg(long, value_name = "TIME", default_value = "30s", requires = "reads")]
+    pub reads_each: settings::Duration,
     /// Say what it would meet, and change nothing; exits 1 when something stands in the way
     #[arg(long)]
     pub dry_run: bool,
@@ -215,13 +222,22 @@ fn percent(text: &str) -> Result<u8, String> {
     number.filter(|percent| *percent <= 100).ok_or_else(|| "it is 0% to 100%, whole".to_owned())
 }
 
+fn share(text: &str) -> Result<placement_api::Percent, String> {
+    percent(text)
+        .ok()
+        .and_then(placement_api::Percent::new)
+        .ok_or_else(|| "it is 1% to 100%, whole".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::percent;
+    use super::{percent, share};
 
     #[test]
     fn percentages_are_whole_and_at_most_100() {
         assert_eq!((percent("5%"), percent("100")), (Ok(5), Ok(100)));
         assert!(["101%", "-1%", "0.5%", "%", ""].iter().all(|bad| percent(bad).is_err()));
+        assert_eq!(share("10%").map(placement_api::Percent::get), Ok(10));
+        assert!(["0%", "101%", "0.5"].iter().all(|bad| share(bad).is_err()));
     }
 }

@@ -48,11 +48,17 @@ pub async fn carve(args: &CarveArgs) -> Result<Verdict> {
         let to = args.target.deployment.clone().unwrap_or_else(|| args.module.clone());
         let database = database(&args.target, &args.course, &args.module)?;
         if args.dry_run {
-            let wish =
-                DryRun { module: args.module.clone(), to, url: args.target.to.clone(), database };
+            let (module, url) = (args.module.clone(), args.target.to.clone());
+            let wish = DryRun { module, to, url, database, reads: args.reads.clone() };
             return dry_run(placement, wish, args.course.format).await;
         }
-        begin(placement, (&args.module, to), (args.target.to.clone(), database), &args.course).await
+        let plan = Plan {
+            reads: args.reads.clone(),
+            reads_each_s: seconds(&args.reads_each),
+            ..plan(&args.course)
+        };
+        let target = (args.target.to.clone(), database);
+        begin(placement, (&args.module, to), (target, plan), &args.course).await
     };
     let done = done.await;
     reached.leave().await;
@@ -64,7 +70,8 @@ pub async fn merge(args: &MergeArgs) -> Result<Verdict> {
     known(&args.module)?;
     let reached = running(&args.course).await?;
     let to = (&args.module, Name::MONOLITH);
-    let done = begin(reached.placement.as_ref(), to, (None, None), &args.course).await;
+    let target = ((None, None), plan(&args.course));
+    let done = begin(reached.placement.as_ref(), to, target, &args.course).await;
     reached.leave().await;
     done
 }
@@ -130,25 +137,29 @@ async fn dry_run(placement: &dyn Placement, wish: DryRun, format: Format) -> Res
     Ok(if found.ready { Verdict::Well } else { Verdict::Broken })
 }
 
+fn plan(course: &CourseArgs) -> Plan {
+    let observe_s = course.observe.as_ref().map(seconds);
+    Plan { observe_s, copy_rows_per_s: course.rate, ..Plan::default() }
+}
+
+fn seconds(time: &settings::Duration) -> u32 {
+    u32::try_from(time.get().as_secs()).unwrap_or(u32::MAX)
+}
+
 async fn begin(
     placement: &dyn Placement,
     (module, to): (&Name, Name),
-    (url, database): (Option<placement_api::Address>, Option<Database>),
+    ((url, database), plan): ((Option<placement_api::Address>, Option<Database>), Plan),
     course: &CourseArgs,
 ) -> Result<Verdict> {
     let id = Id::fresh();
-    let observe_s = course.observe.map(|time| time.get().as_secs());
     let wish = Begin {
         carve: id,
         module: module.clone(),
         to,
         url,
         database,
-        plan: Plan {
-            observe_s: observe_s.map(|s| u32::try_from(s).unwrap_or(u32::MAX)),
-            copy_rows_per_s: course.rate,
-            ..Plan::default()
-        },
+        plan,
         who: "operator".parse().context("who")?,
         reason: course.reason.parse().context("--reason")?,
     };
@@ -341,6 +352,9 @@ fn print(carve: &Carve, certificate: &Certificate) -> Result<()> {
         certificate.rows_followed,
         certificate.compared.len()
     ))?;
+    if let Some(ahead) = carve.progress.ahead {
+        say(format!("  {} reads were answered by the copy before the switch", ahead.answered))?;
+    }
     certificate.faults.iter().try_for_each(|fault| say(format!("  FAULT {fault}")))?;
     say_what_next(carve)
 }

@@ -5,7 +5,7 @@ use std::{io::Write, time::Duration};
 use anyhow::{Context, Result};
 use contract::Caller;
 use http::Method;
-use placement_api::{Carve, Carves, Placed, Process, Readiness};
+use placement_api::{Ahead, Carve, Carves, Placed, Process, Readiness};
 use serde::Serialize;
 
 use super::tables::{json, say, table};
@@ -83,8 +83,9 @@ fn print(found: &Placement) -> Result<()> {
     }
     say(modules)?;
     if !found.carves.is_empty() {
-        let mut carves =
-            table(&["carve", "from", "to", "step", "rows", "rows/s", "lag", "eta", "says"]);
+        let mut carves = table(&[
+            "carve", "from", "to", "step", "rows", "rows/s", "lag", "reads", "eta", "says",
+        ]);
         for carve in &found.carves {
             let progress = &carve.progress;
             let outcome = carve.outcome.map(|outcome| format!("{outcome:?}").to_lowercase());
@@ -97,6 +98,7 @@ fn print(found: &Placement) -> Result<()> {
                 format!("{} of {}", progress.rows_copied, progress.rows),
                 progress.rows_per_s.to_string(),
                 progress.lag_rows.to_string(),
+                progress.ahead.map(ahead).unwrap_or_default(),
                 progress.eta_s.map(|s| format!("{s} s")).unwrap_or_default(),
                 format!("{paused}{}", carve.says),
             ]);
@@ -114,6 +116,12 @@ fn print(found: &Placement) -> Result<()> {
         ]);
     }
     say(processes)
+}
+
+/// Reads that move ahead, for people.
+fn ahead(ahead: Ahead) -> String {
+    let Ahead { percent, answered } = ahead;
+    if percent > 0 { format!("{percent} %, {answered}") } else { answered.to_string() }
 }
 
 /// What a carve would meet, for people.

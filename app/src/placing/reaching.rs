@@ -11,7 +11,8 @@ use contract::Rehearsal;
 use http::Method;
 use kernel_api::Id;
 use placement_api::{
-    Address, Carve, Hold, InFlight, Module, Placed, Process, SeatError, SeatState, Seats, Waits,
+    Address, Carve, Hold, InFlight, Lend, Lent, Module, Placed, Process, SeatError, SeatState,
+    Seats, Waits,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -125,6 +126,11 @@ pub async fn hold(seat: &dyn shop::Seated, hold: &Hold) -> Result<InFlight, Seat
     seat.hold(&hold.carve.to_string(), ttl, drain).await
 }
 
+/// Lends this process a copy of its own, or takes it back.
+pub async fn lend(seat: &dyn shop::Seated, lend: &Lend) -> Result<Lent, SeatError> {
+    seat.lend(lend.carve, Duration::from_millis(lend.ttl_ms)).await
+}
+
 fn away(error: anyhow::Error) -> SeatError {
     SeatError::Away(format!("{error:#}"))
 }
@@ -157,6 +163,13 @@ impl Seats for Reaching {
                 let wish = Release { module: module.clone(), carve };
                 self.ask(at, (Method::POST, "/ops/seats/release"), Some(&wish)).await
             }
+        }
+    }
+
+    async fn lend(&self, at: &Process, wish: &Lend) -> Result<Lent, SeatError> {
+        match self.own(at, &wish.module) {
+            Some(seat) => lend(seat?, wish).await,
+            None => self.ask(at, (Method::POST, "/ops/seats/lend"), Some(wish)).await,
         }
     }
 

@@ -7,12 +7,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+use http_api::FROM_COPY;
 use kernel_api::Id;
 use placement_api::{
-    Address, Carve, Counted, Module, Name, PortError, Stage, Table, Traffic, Waits,
+    Address, Carve, Counted, Module, Name, Percent, PortError, Stage, Table, Traffic, Waits,
 };
 use strangler_proxy::{
     Handle,
+    config::{Lead, Share},
+    route::Weight,
     steer::{Engine, Steering},
 };
 use tokio::task::AbortHandle;
@@ -36,6 +39,8 @@ pub struct Steered {
 struct Leading {
     /// The public address of a module that is not here.
     to: BTreeMap<String, String>,
+    /// Modules whose reads are led ahead of them, by which carve and where to. They come before their owners.
+    reads: BTreeMap<String, (Id<Carve>, Lead)>,
     /// What was asked of placement before may be older than what the carve has said since.
     since: Option<Instant>,
 }
@@ -62,9 +67,16 @@ impl Front {
         let addresses =
             owners.filter_map(|placed| Some((&placed.module, placed.public_url.as_ref()?)));
         let to: BTreeMap<_, _> = addresses.filter_map(|(module, to)| way(module, to)).collect();
+        let moving = table
+            .placed
+            .iter()
+            .filter_map(|placed| Some((placed.module.to_string(), placed.moving.as_ref()?.carve)));
+        let moving: BTreeMap<_, _> = moving.collect();
         let led = self.lead(move |leading| {
             if leading.since.is_none_or(|since| since < asked) {
                 leading.to = to;
+                // Whoever steered them may have ended without a word.
+                leading.reads.retain(|module, (carve, _)| moving.get(module) == Some(carve));
             }
         });
         if let Err(error) = led.await {
@@ -82,13 +94,35 @@ impl Front {
             let Some(front) = front.0.get() else { return Ok(()) };
             let mut leading = front.leading.lock().unwrap_or_else(PoisonError::into_inner);
             change(&mut leading);
-            front.steering.lead(&leading.to, "placement", "where the module is").map(drop)
+            front.steering.lead(&leading.leads(), "placement", "where the module is").map(drop)
         });
         match led.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(PortError(error.to_string())),
             Err(error) => Err(PortError(error.to_string())),
         }
+    }
+
+    /// Leads this part of the clients' reads to a process that has a copy of the module's data.
+    async fn lead_reads(
+        &self,
+        module: &Module,
+        carve: Id<Carve>,
+        percent: Percent,
+        to: &Address,
+    ) -> Result<(), PortError> {
+        let Some((module, to)) = way(module, to) else {
+            return Err(PortError(format!("reads are led to plain http://, not to {to}")));
+        };
+        let weight = Weight::of_hundredths(u16::from(percent.get()) * 100);
+        let weight = weight.ok_or_else(|| PortError("a percentage is at most 100".to_owned()))?;
+        let mark = (FROM_COPY.to_owned(), "1".to_owned());
+        let lead = Lead { to, share: Share::Reads { weight, mark } };
+        self.lead(move |leading| {
+            leading.reads.insert(module, (carve, lead));
+            leading.since = Some(Instant::now());
+        })
+        .await
     }
 
     /// Has the toggles of the modules that move refused, and of no others: the routes of a module on its way are the
@@ -103,6 +137,14 @@ impl Front {
             Some((placed.module.to_string(), why))
         });
         front.steering.reserve(moving.collect());
+    }
+}
+
+impl Leading {
+    fn leads(&self) -> BTreeMap<String, Lead> {
+        let owners = self.to.iter().map(|(module, to)| (module.clone(), Lead::all(to)));
+        let reads = self.reads.iter().map(|(module, (_, lead))| (module.clone(), lead.clone()));
+        owners.chain(reads).collect()
     }
 }
 
@@ -178,26 +220,39 @@ impl Traffic for Front {
     async fn stage(
         &self,
         module: &Module,
-        _carve: Id<Carve>,
+        carve: Id<Carve>,
         stage: &Stage,
     ) -> Result<(), PortError> {
         let way = match stage {
             Stage::Off => None,
             Stage::Live { to } => way(module, to),
-            Stage::Canary { .. } => {
-                return Err(PortError(
-                    "a process that does not own the module yet passes on what it is asked: no part moves ahead"
-                        .to_owned(),
-                ));
+            Stage::Canary { percent, to } => {
+                return self.lead_reads(module, carve, *percent, to).await;
             }
         };
         let module = module.to_string();
         self.lead(move |leading| {
             leading.to.remove(&module);
             leading.to.extend(way);
+            leading.reads.remove(&module);
             leading.since = Some(Instant::now());
         })
         .await
+    }
+
+    async fn holds(
+        &self,
+        module: &Module,
+        _carve: Id<Carve>,
+        as_of: Instant,
+        until: Instant,
+    ) -> Result<(), PortError> {
+        // Without a proxy nothing is led.
+        let Some(front) = self.0.get() else { return Ok(()) };
+        match front.steering.fresh(module.as_str(), as_of, until) {
+            true => Ok(()),
+            false => Err(PortError(format!("no reads of {module} are led ahead"))),
+        }
     }
 
     async fn counted(&self, module: &Module) -> Result<Counted, PortError> {

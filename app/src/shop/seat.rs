@@ -11,12 +11,13 @@ use std::{
 
 use async_trait::async_trait;
 use contract::{
-    Call, Caller, Contract, Deadline, Descriptor, GateLimits, Handshake, Ownership, Place,
-    Rehearsal, Switch, Target,
+    Call, Caller, Contract, Deadline, Descriptor, Edge, GateLimits, Handshake, Lent, Ownership,
+    Place, Rehearsal, Switch, Target,
 };
 use events::{Feed, FeedSwitch, LocalFeed};
-use placement_api::{Housed, InFlight, Name, Placed, SeatError, SeatState, Waits};
-use store::{Standing, Store};
+use kernel_api::Id;
+use placement_api::{Carve, Housed, InFlight, Name, Placed, SeatError, SeatState, Waits};
+use store::{Standing, Store, mover::MoveId};
 
 pub use finding::Unnamed;
 use finding::{Finding, Whose, find};
@@ -55,6 +56,14 @@ pub trait Seated: Send + Sync + 'static {
     /// The same, without a word from whoever switches: the gate opens only where there is a new owner.
     async fn learn(&self, placed: Option<&Placed>);
 
+    /// Lends this process its copy of the module's data for so long from now on, while this carve fills it: requests that may
+    /// be answered from a copy are. No time takes it back for good.
+    async fn lend(
+        &self,
+        carve: Id<Carve>,
+        time: Duration,
+    ) -> Result<placement_api::Lent, SeatError>;
+
     /// Rehearses the module's extraction on the calls of this process from now on, or no more.
     fn rehearse(&self, wire: Option<Rehearsal>) -> Result<(), SeatError>;
 }
@@ -66,6 +75,8 @@ pub struct Seat<C: Contract + ?Sized> {
     feed: Arc<FeedSwitch>,
     house: Option<House<C>>,
     known: Mutex<Known>,
+    /// The copy that is lent, or was taken back.
+    lending: Mutex<Option<Lending<C>>>,
     /// One change of place at a time.
     settling: tokio::sync::Mutex<()>,
 }
@@ -74,8 +85,16 @@ pub struct Seat<C: Contract + ?Sized> {
 struct House<C: ?Sized> {
     store: Store,
     service: Arc<C>,
+    /// The same over data that this deployment does not own, counted apart.
+    copy: Arc<C>,
     feed: Arc<dyn Feed>,
     ownership: tokio::sync::watch::Sender<Ownership>,
+}
+
+/// A copy of the module's data.
+struct Lending<C: ?Sized> {
+    carve: Id<Carve>,
+    lent: Arc<Lent<C>>,
 }
 
 /// What was found last.
@@ -88,13 +107,14 @@ impl<C: Contract + ?Sized> Seat<C> {
     /// A seat for a module whose data is open here (`own`), or is not. It stands where `row` says, else nowhere yet.
     pub(super) fn new(
         ways: &Ways,
-        house: Option<(&Own, Arc<C>)>,
+        house: Option<(&Own, Arc<C>, Edge)>,
         rehearsal: Option<Rehearsal>,
         feed: Arc<FeedSwitch>,
     ) -> Arc<Self> {
-        let row = house.as_ref().map(|(own, _)| own.standing.clone());
-        let house = house.map(|(own, service)| House {
+        let row = house.as_ref().map(|(own, ..)| own.standing.clone());
+        let house = house.map(|(own, service, copied)| House {
             store: own.store.clone(),
+            copy: contract::local(Arc::clone(&service), copied),
             service,
             feed: Arc::new(LocalFeed::new(own.store.clone(), Arc::clone(&own.readers))),
             ownership: own.ownership.clone(),
@@ -107,6 +127,7 @@ impl<C: Contract + ?Sized> Seat<C> {
             feed,
             house,
             known: Mutex::new(Known { whose: nobody, rehearsal }),
+            lending: Mutex::default(),
             settling: tokio::sync::Mutex::default(),
         });
         if let Some(found) = seat.found(row.as_ref(), None) {
@@ -141,6 +162,29 @@ impl<C: Contract + ?Sized> Seat<C> {
             house.store.renounce();
         }
         Some(row)
+    }
+
+    /// The copy that is lent for a carve; one is made where it is the first time.
+    fn lent(&self, carve: Id<Carve>, house: &House<C>) -> Arc<Lent<C>> {
+        // Replaced whole.
+        let mut lending = self.lending.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lending.as_ref().filter(|known| known.carve == carve) {
+            return Arc::clone(&known.lent);
+        }
+        let lent = Lent::new(Arc::clone(&house.copy));
+        if let Some(before) = lending.replace(Lending { carve, lent: Arc::clone(&lent) }) {
+            before.lent.take_back();
+        }
+        self.switch.lend(&lent);
+        lent
+    }
+
+    /// Does this carve, and no other one, fill the data here now?
+    async fn is_filled_by(&self, carve: Id<Carve>, house: &House<C>) -> bool {
+        let call = Call::new(Caller::module(C::MODULE), Deadline::within(LOOK_TIME));
+        let row = house.store.standing(&call).await;
+        let by = MoveId::new(&carve.uuid().simple().to_string());
+        row.is_ok_and(|row| by.is_ok_and(|by| row.owner == by.nobody()))
     }
 
     /// Goes where the module is, if that is news.
@@ -298,6 +342,24 @@ impl<C: Contract + ?Sized> Seated for Seat<C> {
         if let Some(found) = self.found(row.as_ref(), placed) {
             self.apply(&found);
         }
+    }
+
+    async fn lend(
+        &self,
+        carve: Id<Carve>,
+        time: Duration,
+    ) -> Result<placement_api::Lent, SeatError> {
+        let refused = |why: &str| Err(SeatError::Refused(format!("{}: {why}", C::MODULE)));
+        let Some(house) = &self.house else { return refused("it has no data here") };
+        let lent = self.lent(carve, house);
+        if time.is_zero() {
+            lent.take_back();
+        } else if !self.is_filled_by(carve, house).await {
+            return refused("another carve fills it, or none");
+        } else if !lent.prolong(time) {
+            return refused("its copy was taken back");
+        }
+        Ok(placement_api::Lent { answered: lent.answered() })
     }
 
     fn rehearse(&self, wire: Option<Rehearsal>) -> Result<(), SeatError> {

@@ -52,6 +52,7 @@ impl<'a> Wires<'a> {
     fn seat<C: Contract + ?Sized>(&self, house: Option<(&Own, Arc<C>)>) -> Arc<Seat<C>> {
         let place = self.settings.modules.place(C::MODULE);
         let rehearsal = place.and_then(|place| place.rehearsal.wire());
+        let house = house.map(|(own, service)| (own, service, self.graph.edge("copy", C::MODULE)));
         let seat = Seat::new(&self.ways, house, rehearsal, self.feed(C::MODULE));
         // Through the gate as well: what other processes ask must stop there, too, when the module moves.
         let asked = contract::forwarding(seat.switch());

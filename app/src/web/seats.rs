@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, get, post};
 use http_api::Json;
-use placement_api::{Hold, Placed, SeatError};
+use placement_api::{Hold, Lend, Placed, SeatError};
 
 use super::ops::{Admitted, Answered, answered};
 use crate::{
@@ -29,6 +29,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .route("/ops/seats/hold", post().to(hold))
         .route("/ops/seats/settle", post().to(settle))
         .route("/ops/seats/release", post().to(release))
+        .route("/ops/seats/lend", post().to(lend))
         .route("/ops/seats/rehearse", post().to(rehearse));
 }
 
@@ -55,6 +56,11 @@ async fn release(_: Admitted, place: Data<Place>, wish: Json<Release>) -> Answer
     let released = seat(&place.shop.seats, &wish.module);
     let released = released.map(|seat| seat.release(&wish.carve.to_string()));
     answered(released.map_err(anyhow::Error::from))
+}
+
+async fn lend(_: Admitted, place: Data<Place>, wish: Json<Lend>) -> Answered {
+    let lent = async { placing::lend(seat(&place.shop.seats, &wish.module)?, &wish).await };
+    answered(lent.await.map_err(anyhow::Error::from))
 }
 
 async fn rehearse(_: Admitted, place: Data<Place>, wish: Json<Rehearse>) -> Answered {

@@ -10,18 +10,18 @@ use crate::server::{Client, Database, Home, Server, until};
 
 const BUYERS: usize = 6;
 
-async fn load(server: &Server) -> Load {
+pub async fn load(server: &Server) -> Load {
     let client = HttpClient::new(&server.public, &server.token, BUYERS).unwrap();
     Load::start(client, BUYERS, Duration::from_millis(10)).await.unwrap()
 }
 
-async fn buys_on(load: &Load) {
+pub async fn buys_on(load: &Load) {
     let before = load.bought();
     until("the buyers buy on", async || (load.bought() >= before + 15).then_some(())).await;
 }
 
 /// Runs a command that watches a carve, beside the load; its certificate.
-async fn moved(home: &Home, arguments: &[&str]) -> Value {
+pub async fn moved(home: &Home, arguments: &[&str]) -> Value {
     let mut command = home.command(arguments);
     command.args(["--observe", "1s", "--format", "json"]);
     let what = arguments.join(" ");
@@ -38,7 +38,7 @@ async fn moved(home: &Home, arguments: &[&str]) -> Value {
     certificate
 }
 
-fn owner(home: &Home, module: &str) -> String {
+pub fn owner(home: &Home, module: &str) -> String {
     let found = home.json(&["placement", "--format", "json"]);
     let placed = found["placed"].as_array().unwrap();
     let placed = placed.iter().find(|placed| placed["module"] == module).unwrap();
@@ -51,7 +51,7 @@ fn healthy(home: &Home) {
 }
 
 /// Lets the buyers end: nobody saw an error, and what they were told is what the shop says.
-async fn nothing_was_lost(home: &Home, load: Load) {
+pub async fn nothing_was_lost(home: &Home, load: Load) {
     let (ledger, balance) = load.finish().await.unwrap();
     assert_eq!((ledger.errors, &ledger.told), (0, &Vec::new()));
     assert!(balance.is_even(), "{balance:?}");
@@ -60,7 +60,7 @@ async fn nothing_was_lost(home: &Home, load: Load) {
 }
 
 /// How many requests for a module the proxy in front has led to another process than the shop's.
-async fn led(server: &Server, module: &str) -> f64 {
+pub async fn led(server: &Server, module: &str) -> f64 {
     let metrics = Client::new(&server.internal, "").get("/metrics").await;
     let text = String::from_utf8(metrics.raw.body.to_vec()).unwrap();
     let route = format!("route=\"{module}.");

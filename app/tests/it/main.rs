@@ -9,6 +9,7 @@
     reason = "tests may"
 )]
 
+mod ahead;
 mod away;
 mod bad_input;
 mod carved;

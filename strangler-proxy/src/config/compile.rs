@@ -5,7 +5,7 @@ mod merge;
 mod routes;
 mod upstreams;
 
-use std::{collections::BTreeMap, net::IpAddr, path::Path};
+use std::{collections::BTreeMap, net::IpAddr, path::Path, sync::Arc};
 
 use super::{
     AdminPlace, Client, Files, Kill, Revision, Route, Snapshot, Tester,
@@ -86,6 +86,8 @@ pub fn compile(
         watched: material.watched().into(),
         material: material.digest(),
         warnings: material.warnings.into(),
+        writers: Arc::default(),
+        identities: Box::default(),
         routes: routes.into(),
     };
     if faults.is_empty() { Ok(snapshot) } else { Err(faults) }

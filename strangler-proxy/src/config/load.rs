@@ -135,6 +135,7 @@ fn checked(source: &Source, text: String, overlay: Option<Overlay>) -> Result<Lo
             ConfigError::Faults(faults)
         })?
     };
+    source.leads.bind(&mut snapshot);
     let mut warnings = snapshot.warnings.to_vec();
     locate(&mut warnings);
     snapshot.warnings = warnings.into();

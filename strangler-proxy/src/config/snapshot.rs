@@ -14,7 +14,7 @@ use settings::Secret;
 use super::{Breaker, Fallback, Fault, Limits, Parking, Retries, Timeouts, Upstream};
 use crate::http1::Edits;
 use crate::route::{
-    RouteId, Stage, Sticky, Table, UpstreamId, Weight,
+    KeySource, Replica, RouteId, Stage, Sticky, Table, UpstreamId, Weight, Writers,
     decide::{AllowList, Network},
     pattern::PathPattern,
     table::Match,
@@ -60,6 +60,10 @@ pub struct Snapshot {
     pub material: [u8; 32],
     /// What works, but wants somebody's attention.
     pub warnings: Arc<[Fault]>,
+    /// Who has written of late, where reads are moved ahead. The same one in every snapshot of a proxy.
+    pub writers: Arc<Writers>,
+    /// How the clients whose reads are moved are told apart: the keys of each way, in their order.
+    pub identities: Box<[Box<[KeySource]>]>,
 }
 
 impl Snapshot {
@@ -188,6 +192,9 @@ pub struct Route {
     pub allow: AllowList,
     /// Are its requests held for now?
     pub parked: bool,
+    /// Its new side is a replica of what the old one owns: it is asked for reads alone, and only where it holds what the
+    /// client knows.
+    pub replica: Option<Arc<Replica>>,
     /// What happens while the new side is down.
     pub fallback: Fallback,
     /// An answer that sends clients elsewhere.

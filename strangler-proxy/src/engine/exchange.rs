@@ -17,9 +17,9 @@ use super::{
     fault::Fault,
     forward,
     kit::Kit,
-    limits::{HALF_CLOSED, INFORMATIONAL_MAX},
+    limits::{HALF_CLOSED, INFORMATIONAL_MAX, READ_AHEAD},
     patience::Patience,
-    request::Asked,
+    request::{self, Asked},
     secure::tls_error,
     stream::Stream,
     timers::Tick,
@@ -343,6 +343,10 @@ impl Exchange {
             self.endpoint.load.took(begun.elapsed(), client.worker.timers.now());
         }
         self.is_worth_another(client, kit, asked)?;
+        if !kit.request.method().is_safe() && self.view.snapshot.writers.is_watched() {
+            // Before the client can know of it.
+            request::wrote(kit, asked, &self.view.snapshot);
+        }
         let (head, version) = (&kit.response, kit.request.version());
         self.status = head.status();
         self.reply = if head.is_switching() { Reply::Switching } else { Reply::Body };
@@ -376,6 +380,11 @@ impl Exchange {
     /// Gives this answer up where the route says that such a one is tried again, and there is time for it.
     fn is_worth_another(&mut self, client: &Client, kit: &Kit, asked: &Asked) -> Result<(), Fault> {
         let status = kit.response.status();
+        let is_safe = self.informational == 0 && self.upload.is_replayable();
+        if status >= 500 && is_safe && asked.reads_ahead(&self.view.snapshot) {
+            // The old side knows as well.
+            return Err(Fault::Busy(status));
+        }
         let retries = &self.view.snapshot.route(asked.decision.route).retries;
         let is_asked_for = match status {
             502 => retries.on_502,
@@ -383,7 +392,6 @@ impl Exchange {
             504 => retries.on_504,
             _ => false,
         };
-        let is_safe = self.informational == 0 && self.upload.is_replayable();
         if !(self.terms.again && is_asked_for && is_safe) {
             return Ok(());
         }
@@ -481,7 +489,11 @@ impl Exchange {
             (Reply::Head, Sending::Going) => (body_idle, Fault::SlowBody),
             (Reply::Head, Sending::Done | Sending::Broken) => {
                 let try_time = timeouts.per_try.unwrap_or(timeouts.first_byte);
-                (try_time.min(timeouts.first_byte), Fault::FirstByteTimeout)
+                let longest = match asked.reads_ahead(&self.view.snapshot) {
+                    true => timeouts.first_byte.min(READ_AHEAD),
+                    false => timeouts.first_byte,
+                };
+                (try_time.min(longest), Fault::FirstByteTimeout)
             }
             (Reply::Body | Reply::Switching, _) if self.download.waits_for_sink => {
                 (body_idle, Fault::SlowReader)

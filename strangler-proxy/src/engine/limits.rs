@@ -119,3 +119,6 @@ pub const HTTP2_PING_AGAIN: Duration = Duration::from_secs(301);
 
 /// How long the sign may take.
 pub const HTTP2_PONG: Duration = Duration::from_secs(10);
+
+/// How long a replica may take to begin an answer: the old side has it as well, and the client waits.
+pub const READ_AHEAD: Duration = Duration::from_secs(1);

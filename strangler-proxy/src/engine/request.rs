@@ -21,7 +21,7 @@ use super::{
     view::{UpstreamView, View},
 };
 use crate::{
-    config::{Answer, Fallback, Route},
+    config::{Answer, Fallback, Route, Snapshot},
     http1::{Method, RequestHead},
     route::{Act, Decision, Facts, Headers, Side, Why, decide::falls_back, pattern::bare_host},
     seen::{Entry, Happened, Trace},
@@ -71,6 +71,21 @@ pub struct Asked {
     pub is_grpc: bool,
     /// Its shadow, where it has one.
     pub pair: Option<Rc<Pair>>,
+}
+
+impl Asked {
+    /// Is it a replica that is asked, in the old side's place?
+    pub fn reads_ahead(&self, snapshot: &Snapshot) -> bool {
+        self.decision.side == Side::New && snapshot.route(self.decision.route).replica.is_some()
+    }
+}
+
+/// Its client may have changed something: replicas that may not hold it yet are not for this client.
+#[cold]
+pub fn wrote(kit: &Kit, asked: &Asked, snapshot: &Snapshot) {
+    with_facts(kit, asked.client, |facts| {
+        snapshot.writers.wrote(facts, &snapshot.identities, Instant::now());
+    });
 }
 
 /// How a request came out.
@@ -171,7 +186,12 @@ async fn side(client: &mut Client, kit: &mut Kit, asked: &mut Asked, view: &Rc<V
     if let Some(upstream) = asked.decision.shadow {
         asked.pair = shadow::send(client, kit, asked, view, upstream);
     }
-    match asked_or_fallen_back(client, kit, asked, view).await {
+    let ended = asked_or_fallen_back(client, kit, asked, view).await;
+    if ended.is_err() && !kit.request.method().is_safe() && view.snapshot.writers.is_watched() {
+        // It may have been done all the same.
+        wrote(kit, asked, &view.snapshot);
+    }
+    match ended {
         Ok(End::Answered { status, keep_alive, input_end, .. }) => {
             let next = if keep_alive { Next::Again } else { Next::Close };
             Outcome::new(status, None, next, input_end)

@@ -31,6 +31,11 @@ impl Bucket {
     }
 }
 
+/// Which client it is: the place of its key and the key, as one number.
+pub fn identity(source: &KeySource, key: &[u8]) -> u64 {
+    mix(hash(salt(&source.to_string()), key))
+}
+
 /// The salt that a name stands for.
 pub fn salt(name: &str) -> u64 {
     mix(hash(0, name.as_bytes()))
@@ -61,7 +66,7 @@ pub struct Sticky {
 }
 
 /// One place where a client's key may be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeySource {
     /// A header, by its name in lower case.
     Header(Box<str>),

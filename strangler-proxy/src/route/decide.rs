@@ -4,7 +4,7 @@
 //! Where anything is in doubt the answer is the old side: no key to be sticky by, no weight, a new side that is down, the
 //! kill switch. Only a `retired` route has no old side to go back to.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, time::Instant};
 
 use subtle::ConstantTimeEq;
 
@@ -16,6 +16,11 @@ pub trait State {
     /// Can the new side of this route take a request now: has this upstream an endpoint that is in use, and is the route's
     /// breaker to it not open?
     fn is_usable(&self, route: RouteId, upstream: UpstreamId) -> bool;
+
+    /// The time, where it matters: of reads that move ahead of what they read.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// Nothing is known to be down: for `explain` without a running proxy.
@@ -82,6 +87,12 @@ pub enum Why {
     FallenBack,
     /// The route is a redirect.
     Redirect,
+    /// Only reads are led to a replica.
+    NotARead,
+    /// The replica is too far behind, or nobody says how far.
+    Behind,
+    /// The replica may not hold yet what the client has written.
+    HasWritten,
 }
 
 impl Why {
@@ -103,6 +114,9 @@ impl Why {
             Self::Tester => "tester",
             Self::FallenBack => "fallen_back",
             Self::Redirect => "redirect",
+            Self::NotARead => "not_a_read",
+            Self::Behind => "behind",
+            Self::HasWritten => "has_written",
         }
     }
 
@@ -126,6 +140,9 @@ impl Why {
             Self::Tester => "the tester's header says so",
             Self::FallenBack => "the new side is down, and the route falls back to the old one",
             Self::Redirect => "the route is a redirect",
+            Self::NotARead => "the new side is a replica, which is asked for reads alone",
+            Self::Behind => "the replica is too far behind, or it is not known how far",
+            Self::HasWritten => "the replica may not hold yet what the client has written",
         }
     }
 }
@@ -188,6 +205,7 @@ pub fn decide(facts: &Facts<'_>, snapshot: &Snapshot, state: &dyn State) -> Deci
         return parked(decision, route, snapshot);
     };
     let (side, why, bucket) = side(facts, route, snapshot);
+    let (side, why) = held(side, why, (facts, route, state));
     (decision.side, decision.why, decision.bucket) = (side, why, bucket);
     match side {
         Side::New if falls_back(route) && !state.is_usable(found, to) => {
@@ -227,6 +245,21 @@ fn side(facts: &Facts<'_>, route: &Route, snapshot: &Snapshot) -> (Side, Why, Op
                 }
             }
         }
+    }
+}
+
+/// A replica is asked only for what it holds.
+fn held(
+    side: Side,
+    why: Why,
+    (facts, route, state): (&Facts<'_>, &Route, &dyn State),
+) -> (Side, Why) {
+    match (side, &route.replica) {
+        (Side::New, Some(replica)) => match replica.admits(facts, &route.sticky, state.now()) {
+            Ok(()) => (side, why),
+            Err(why) => (Side::Old, why),
+        },
+        (Side::New | Side::Old, _) => (side, why),
     }
 }
 

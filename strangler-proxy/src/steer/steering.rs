@@ -19,8 +19,8 @@ use super::{
     Audit, Record, Shared, Toggle, audit::Open, clock, looked::Seen, toggle::EditError, write,
 };
 use crate::config::{
-    ConfigError, Holds, Kill, KillSource, Loaded, Route, Snapshot, Source, load, load_text,
-    unknown::nearest,
+    ConfigError, Holds, Kill, KillSource, Lead, Loaded, Route, Share, Snapshot, Source, load,
+    load_text, unknown::nearest,
 };
 use crate::tls;
 
@@ -203,6 +203,15 @@ pub enum SteerError {
     },
 }
 
+fn led(group: &str, Lead { to, share }: &Lead) -> String {
+    match share {
+        Share::All => format!("{group} is led to {to}"),
+        Share::Reads { weight, .. } => {
+            format!("{weight} % of the reads of {group} are led to {to}")
+        }
+    }
+}
+
 fn hint(suggestion: Option<&str>) -> String {
     suggestion.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
 }
@@ -255,36 +264,44 @@ impl Steering {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leads these groups to these addresses from now on, and no others, whatever stage the files say: for the program
+    /// Leads these groups from now on, and no others, whatever stage the files say: for the program
     /// that the proxy is a part of. Nobody toggles them meanwhile; the kill switch goes before it. False where it was so.
     ///
     /// It is laid over the text in force, so that a file which somebody is editing stands in nobody's way.
     pub fn lead(
         &self,
-        groups: &BTreeMap<String, String>,
+        groups: &BTreeMap<String, Lead>,
         who: &str,
         why: &str,
     ) -> Result<bool, ConfigError> {
         let mut state = self.lock();
-        let former = self.source.leads.put(groups.clone());
-        if former == *groups {
-            return Ok(false);
-        }
+        let Some(former) = self.source.leads.put(groups) else { return Ok(false) };
         let (text, overlay) = (state.loaded.text.clone(), state.loaded.overlay.clone());
-        let loaded = load_text(&self.source, text, Some(overlay)).inspect_err(|_refused| {
-            self.source.leads.put(former);
-        })?;
+        let loaded = match load_text(&self.source, text, Some(overlay)) {
+            Ok(loaded) => loaded,
+            Err(refused) => {
+                self.source.leads.back(former);
+                return Err(refused);
+            }
+        };
         let before = self.shared.get();
         let changes = changes(&before, &loaded.snapshot);
         self.shared.put(loaded.snapshot.clone().held(&self.holds()));
+        self.source.leads.done(&former);
         state.loaded = loaded;
         self.note(&Record {
             why: why.into(),
             revision: before.revision.to_string(),
-            notes: groups.iter().map(|(group, to)| format!("{group} is led to {to}")).collect(),
+            notes: groups.iter().map(|(group, lead)| led(group, lead)).collect(),
             ..Record::of("lead", who, &changes)
         });
         Ok(true)
+    }
+
+    /// The replica that a group's reads are led to holds all that was committed by `as_of`, and that is told until `until`:
+    /// then they go to the old side by themselves. False where no reads are led.
+    pub fn fresh(&self, group: &str, as_of: Instant, until: Instant) -> bool {
+        self.source.leads.fresh(group, (as_of, until))
     }
 
     fn check_reserved(&self, snapshot: &Snapshot, names: &[String]) -> Result<(), SteerError> {

@@ -8,6 +8,7 @@
     reason = "tests may"
 )]
 
+mod ahead;
 mod authority;
 mod breaking;
 mod choosing;

@@ -41,7 +41,8 @@ pub struct Begin {
 pub struct Plan {
     /// How long both sides are kept equal after the switch before it completes by itself; none: until somebody says so.
     pub observe_s: Option<u32>,
-    /// Reads move ahead by these percentages, in this order; at most [`READS_MAX`]. Needs a proxy.
+    /// Reads move ahead by these percentages, which rise; at most [`READS_MAX`]. Needs a proxy in front of the source: where
+    /// there is none they stay, and the journal says so.
     pub reads: Vec<Percent>,
     /// How long each of them lasts.
     pub reads_each_s: u32,
@@ -310,6 +311,27 @@ pub struct Progress {
     /// When the step under way is done at this rate; none where that is not known or never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_s: Option<u64>,
+    /// Reads that moved ahead, where any did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Ahead>,
+}
+
+/// Reads that move ahead of the switch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Ahead {
+    /// So many of 100 clients have their reads led to the target now; 0 before and after.
+    pub percent: u8,
+    /// How many reads the target has answered from its copy.
+    pub answered: u64,
+}
+
+impl Ahead {
+    /// None are led any more.
+    #[must_use]
+    pub fn ended(self) -> Self {
+        Self { percent: 0, ..self }
+    }
 }
 
 /// Which carves are wanted; the newest first.
@@ -375,6 +397,9 @@ pub enum BeginError {
     /// The plan has too many steps for reads.
     #[error("reads move ahead in at most {READS_MAX} steps")]
     TooManyReads,
+    /// The plan would lead reads back and forth.
+    #[error("reads move ahead by percentages that rise")]
+    ReadsFall,
 }
 
 /// Why a wish about a carve was not taken.

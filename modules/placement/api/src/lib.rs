@@ -11,8 +11,8 @@ mod readiness;
 mod waits;
 
 pub use carve::{
-    Begin, BeginError, Carve, CarveError, Carves, Entry, Journal, JournalError, Leg, Outcome,
-    PageError, Percent, Plan, Progress, READS_MAX, Steer, SteerError, Step, Wish,
+    Ahead, Begin, BeginError, Carve, CarveError, Carves, Entry, Journal, JournalError, Leg,
+    Outcome, PageError, Percent, Plan, Progress, READS_MAX, Steer, SteerError, Step, Wish,
 };
 pub use certificate::{
     Certificate, Clients, HeldReport, Invariant, Pause, SwitchReport, TableCompared,
@@ -23,8 +23,8 @@ pub use name::{
 };
 pub use place::{Announce, AnnounceError, Housed, MODULES_MAX, Moving, Placed, Process, Table};
 pub use ports::{
-    Auditor, Counted, Hold, Host, HostError, Hosted, Hosts, InFlight, PortError, SeatError,
-    SeatState, Seats, Sides, Site, Stage, Survey, Surveyor, Traffic,
+    Auditor, Counted, Hold, Host, HostError, Hosted, Hosts, InFlight, Lend, Lent, PortError,
+    SeatError, SeatState, Seats, Sides, Site, Stage, Survey, Surveyor, Traffic,
 };
 pub use readiness::{Blocker, CallCount, DryRun, DryRunError, Readiness, Size, TableSize};
 pub use waits::Waits;

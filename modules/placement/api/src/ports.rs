@@ -5,7 +5,7 @@
 //! is given a bound of time by its caller and may be dropped at it; what it had begun then ends or is undone by itself.
 //! None of them decides anything: the fence rows of the two databases do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contract::async_trait;
 use kernel_api::Id;
@@ -36,6 +36,16 @@ pub trait Traffic: Send + Sync + 'static {
         module: &Module,
         carve: Id<Carve>,
         stage: &Stage,
+    ) -> Result<(), PortError>;
+
+    /// The target's copy, to which a part of the reads is led, holds all that was committed by `as_of`. That is good until
+    /// `until`: after it, and before it is said for the first time, reads go to the owner by themselves.
+    async fn holds(
+        &self,
+        module: &Module,
+        carve: Id<Carve>,
+        as_of: Instant,
+        until: Instant,
     ) -> Result<(), PortError>;
 
     /// What the proxy has counted on the module's routes so far.
@@ -89,6 +99,10 @@ pub trait Seats: Send + Sync + 'static {
         carve: Id<Carve>,
     ) -> Result<Waits, SeatError>;
 
+    /// Lends the process the copy of the module's data that it has for this carve: it answers from it what the proxy leads
+    /// there, for so long from now on. What it cannot answer, or not any more, it asks the owner. Taken back is for good.
+    async fn lend(&self, at: &Process, wish: &Lend) -> Result<Lent, SeatError>;
+
     /// The seats as they are.
     async fn state(&self, at: &Process) -> Result<Vec<SeatState>, SeatError>;
 }
@@ -104,6 +118,24 @@ pub struct Hold {
     pub ttl_ms: u64,
     /// What is under way is waited for this long at most, in milliseconds.
     pub drain_ms: u64,
+}
+
+/// A wish that a process answer reads from its copy of a module's data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lend {
+    /// Of which module.
+    pub module: Module,
+    /// Filled for which carve.
+    pub carve: Id<Carve>,
+    /// For so long from now on, in milliseconds; 0 takes it back.
+    pub ttl_ms: u64,
+}
+
+/// A copy that is lent, or was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lent {
+    /// How many reads this process has answered from it.
+    pub answered: u64,
 }
 
 /// How many commands were still under way at a closed gate when the wait was over.

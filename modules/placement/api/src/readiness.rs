@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Database, Deployment, Module};
+use crate::{Address, Database, Deployment, Module, Percent};
 
 /// A question before a carve: nothing is changed by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +19,9 @@ pub struct DryRun {
     /// Where the data would be.
     #[serde(default)]
     pub database: Option<Database>,
+    /// By which percentages reads would move ahead.
+    #[serde(default)]
+    pub reads: Vec<Percent>,
 }
 
 /// What a carve would meet.

@@ -2,6 +2,7 @@
 
 mod hands;
 mod journal;
+mod reading;
 mod steps;
 mod switching;
 

@@ -12,7 +12,7 @@ mod state;
 pub(crate) use certificate::certificate;
 pub(crate) use drive::{Do, Drive, Event};
 pub(crate) use facts::{Facts, Switching};
-pub(crate) use machine::{after, merged, steered};
+pub(crate) use machine::{after, ahead, merged, steered};
 #[cfg(test)]
 pub(crate) use machine::{next, restarted};
 pub(crate) use placed::{At, learnt};

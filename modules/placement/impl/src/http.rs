@@ -200,7 +200,9 @@ async fn begin(
                 }
                 BeginError::IdTaken => Problem::of(&ID_TAKEN).detail(detail),
                 BeginError::Placement => Problem::of(&STAYS).detail(detail),
-                BeginError::TooManyReads => Problem::malformed("plan.reads", detail),
+                BeginError::TooManyReads | BeginError::ReadsFall => {
+                    Problem::malformed("plan.reads", detail)
+                }
             }
         })
     })

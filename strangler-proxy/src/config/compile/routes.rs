@@ -157,6 +157,7 @@ impl Making<'_, '_> {
                 addresses: networks(&part.allow.addresses, &addresses, self.faults).into(),
             },
             parked: false,
+            replica: None,
             fallback: fallback.unwrap_or_default(),
             redirect: self.redirect(&matched),
             rewrite: self.rewrite(&matched),

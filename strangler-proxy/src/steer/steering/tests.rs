@@ -1,9 +1,12 @@
 //! Steering on real files.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
 
 use super::*;
-use crate::route::{Stage, Weight};
+use crate::{
+    config::Fallback,
+    route::{Facts, Side, Stage, Weight, Why, decide, decide::AllUsable},
+};
 
 const FILE: &str = "# The shop.\nfrom = \"http://127.0.0.1:1\"\n\n[[routes]]\nname = \"stock\"\ngroup = \"inventory\"\npath = \"/stock\"\nto = \"http://127.0.0.1:2\"\nstage = \"off\" # for now\n\n[[routes]]\nname = \"moves\"\ngroup = \"inventory\"\npath = \"/moves\"\nto = \"http://127.0.0.1:2\"\nstage = \"live\"\n";
 
@@ -403,8 +406,8 @@ fn a_group_is_led_over_what_the_file_says_and_back() {
     let place = Place::new();
     let text = place.text();
     let to = "http://127.0.0.1:7".to_owned();
-    let lead = |groups: &BTreeMap<String, String>| place.steering.lead(groups, "placement", "");
-    let led = BTreeMap::from([("inventory".to_owned(), to.clone())]);
+    let lead = |groups: &BTreeMap<String, Lead>| place.steering.lead(groups, "placement", "");
+    let led = BTreeMap::from([("inventory".to_owned(), Lead::all(&to))]);
     let upstream = |name: &str| {
         let snapshot = place.steering.shared().get();
         let route = snapshot.named(name).next().unwrap();
@@ -426,7 +429,8 @@ fn a_group_is_led_over_what_the_file_says_and_back() {
         error.to_string(),
         format!("`inventory` is not to be toggled now: it is led to {to}")
     );
-    assert!(lead(&BTreeMap::from([("inventory".to_owned(), "nowhere".to_owned())])).is_err());
+    let nowhere = BTreeMap::from([("inventory".to_owned(), Lead::all("nowhere"))]);
+    assert!(lead(&nowhere).is_err());
     assert_eq!(upstream("stock").unwrap(), to, "what cannot be is refused, and what was so stays");
 
     place.steering.switch(Switch::On, KillSource::Api, "me", "trouble");
@@ -436,6 +440,71 @@ fn a_group_is_led_over_what_the_file_says_and_back() {
     assert_eq!((place.stage("stock").0, upstream("stock").unwrap()), (Stage::Off, old));
     assert_eq!(place.text(), text);
     assert_eq!(place.records().iter().filter(|record| record.what == "lead").count(), 2);
+}
+
+/// The percentages of a group's reads, one after the other: whoever is led there stays, what writes stays where it is, and
+/// who has written waits for the replica.
+#[test]
+fn reads_are_led_ahead_by_percentages() {
+    let place = Place::new();
+    let to = "http://127.0.0.1:7";
+    let mark = || ("x-replica".to_owned(), "1".to_owned());
+    let lead = |percent: &str| {
+        let share = Share::Reads { weight: percent.parse().unwrap(), mark: mark() };
+        let lead = Lead { to: to.to_owned(), share };
+        let led = BTreeMap::from([("inventory".to_owned(), lead)]);
+        place.steering.lead(&led, "placement", "").unwrap()
+    };
+    let side = |method: &str, client: u8| {
+        let snapshot = place.steering.shared().get();
+        let headers: Vec<(String, String)> = Vec::new();
+        let facts = Facts {
+            method: method.as_bytes(),
+            host: b"shop.example",
+            path: b"/stock",
+            query: b"",
+            client: Some([192, 0, 2, client].into()),
+            headers: &headers,
+        };
+        let decision = decide(&facts, &snapshot, &AllUsable);
+        (decision.side, decision.why)
+    };
+    let ahead = || -> BTreeSet<u8> {
+        (0..200).filter(|client| side("GET", *client).0 == Side::New).collect()
+    };
+    assert!(!place.steering.shared().get().writers.is_watched());
+    assert!(lead("10"));
+    assert!(place.steering.shared().get().writers.is_watched());
+    assert!(ahead().is_empty(), "nothing is known of the replica yet");
+    let now = || Instant::now() + Duration::from_millis(1);
+    let holds = || place.steering.fresh("inventory", now(), now() + Duration::from_secs(60));
+    assert!(holds());
+    let mut before = ahead();
+    assert!((5..40).contains(&before.len()), "{before:?}");
+    for percent in ["50", "100"] {
+        assert!(lead(percent));
+        let after = ahead();
+        assert!(after.is_superset(&before) && after.len() > before.len(), "{after:?}");
+        before = after;
+    }
+    assert_eq!(before.len(), 200);
+    assert_eq!(side("POST", 1), (Side::Old, Why::NotARead));
+    let snapshot = place.steering.shared().get();
+    let route = snapshot.named("stock").next().unwrap();
+    assert_eq!(&*route.request_headers.set, [("x-replica".into(), "1".into())]);
+    assert_eq!(route.fallback, Fallback::Monolith);
+    // An edit of the file changes nothing of it.
+    place.steering.reload("me").unwrap();
+    assert_eq!(ahead().len(), 200);
+    // The switch: all of it is led, and whoever has read ahead reads on.
+    let live = BTreeMap::from([("inventory".to_owned(), Lead::all(to))]);
+    assert!(place.steering.lead(&live, "placement", "").unwrap());
+    assert_eq!(side("POST", 1), (Side::New, Why::Live));
+    assert_eq!(ahead().len(), 200);
+    assert!(!place.steering.shared().get().writers.is_watched());
+    assert!(!holds(), "no reads are led");
+    assert!(place.steering.lead(&BTreeMap::new(), "placement", "").unwrap());
+    assert!(ahead().is_empty());
 }
 
 /// The file system's clock ticks every few milliseconds: two edits of one length within a tick look the same.

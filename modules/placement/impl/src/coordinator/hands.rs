@@ -6,7 +6,7 @@ use std::{
 };
 
 use kernel_api::Id;
-use placement_api::{Carve, Leg, Placed, Plan, Process, Step};
+use placement_api::{Address, Carve, Leg, Percent, Placed, Plan, Process, Step};
 
 use crate::{
     desk::Desk,
@@ -31,6 +31,8 @@ pub(super) struct Hands {
     pub closed: Option<Closed>,
     /// The hands of the move, kept with their connections under one lease.
     pub movement: Option<Arc<dyn Movement>>,
+    /// Which part of the reads the proxy leads ahead by our word, and where.
+    pub led: Option<(Percent, Address)>,
     last: Option<(Leg, Step)>,
 }
 
@@ -53,7 +55,8 @@ impl Hands {
             .map_err(|fault: contract::Fault<contract::Never>| fault.to_string())?
             .ok_or_else(|| "it is not in the journal".to_owned())?;
         let (lines, given_up) = (Vec::new(), Vec::new());
-        Ok(Self { desk, row, given_up, lines, closed: None, movement: None, last: None })
+        let (closed, movement, led, last) = Default::default();
+        Ok(Self { desk, row, given_up, lines, closed, movement, led, last })
     }
 
     /// How it is gone about.

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use placement_api::{
-    Blocker, DryRun, Host, HostError, Leg, Percent, PortError, Sides, Site, Stage, Step,
-};
+use placement_api::{Blocker, DryRun, Host, HostError, Leg, PortError, Sides, Site, Step};
 
 use ::store::Abort;
 use contract::{Fault, Never};
@@ -21,7 +19,7 @@ use crate::{
 const COPY_SLICE: Duration = Duration::from_millis(500);
 
 /// How long a query or a note beside the journal may take.
-const NOTE_TIME: Duration = Duration::from_secs(2);
+pub(super) const NOTE_TIME: Duration = Duration::from_secs(2);
 
 impl From<PortError> for Trouble {
     fn from(error: PortError) -> Self {
@@ -63,7 +61,7 @@ impl Hands {
             Action::Copy => self.copy().await,
             Action::Follow => self.follow(state).await,
             Action::Compare => self.compare(state).await,
-            Action::MoveReads(percent) => self.move_reads(percent).await,
+            Action::MoveReads(percent) => self.move_reads(percent).await.map(|()| Seen::Done),
             Action::Hold => self.hold(state).await,
             Action::Fence => self.fence(state).await,
             Action::Ask => self.ask(state).await,
@@ -128,6 +126,7 @@ impl Hands {
             to: self.row.target.clone(),
             url: None,
             database: self.row.target_data.clone(),
+            reads: Vec::new(),
         };
         blockers.extend(self.desk.ports.surveyor.survey(&wish).await?.blockers);
         self.row.facts.progress.rows = size.rows;
@@ -183,6 +182,7 @@ impl Hands {
         let began = Instant::now();
         let followed = movement.follow(leg, epoch).await?;
         self.row.facts.followed(followed.rows, followed.left, began.elapsed());
+        self.read_ahead(state, began).await;
         if state.step == Step::Observe {
             self.count_clients().await;
         }
@@ -210,28 +210,6 @@ impl Hands {
         Ok(Seen::Done)
     }
 
-    async fn move_reads(&mut self, percent: Percent) -> Result<Seen, Trouble> {
-        let ports = &self.desk.ports;
-        let (module, target) = (self.row.module.clone(), self.row.target.clone());
-        let public_url = self
-            .desk
-            .store
-            .read::<_, Never>(&self.desk.call(NOTE_TIME), {
-                let (module, target) = (module.clone(), target.clone());
-                move |c| Ok(store::site(c, &module, &target)?.1)
-            })
-            .await?;
-        let Some(to) = public_url.filter(|_| target != placement_api::Name::MONOLITH) else {
-            return Err(Trouble::Blocked("the target's public address is not known".into()));
-        };
-        if !ports.traffic.is_steerable(&module).await {
-            return Err(Trouble::Blocked("there is no proxy to steer".into()));
-        }
-        ports.traffic.stage(&module, self.row.id, &Stage::Canary { percent, to }).await?;
-        self.row.facts.says = format!("{} % of the reads go to {target}", percent.get());
-        Ok(Seen::Done)
-    }
-
     async fn audit(&mut self) -> Result<Seen, Trouble> {
         let invariants = self.desk.ports.auditor.audit(&self.row.module).await?;
         let broken = invariants.iter().any(|invariant| !invariant.broken.is_empty());
@@ -244,10 +222,12 @@ impl Hands {
         if self.row.target_data.is_none() {
             return Ok(Seen::Done);
         }
+        // What is withdrawn is emptied.
+        self.take_reads_back(state).await;
         self.movement()?.withdraw(state.epoch).await.map(|()| Seen::Done)
     }
 
-    async fn reads_back(&mut self, state: &State) -> Result<Seen, Trouble> {
+    pub(super) async fn reads_back(&mut self, state: &State) -> Result<Seen, Trouble> {
         let owner = self.row.giver(state.leg).to_string();
         let (module, since) = (self.row.module.clone(), self.live_since());
         let at = (state.epoch, owner);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use contract::Never;
 use futures_util::future::join_all;
 use kernel_api::Id;
-use placement_api::{Hold, InFlight, Placed, Process, SeatError, Waits};
+use placement_api::{Ahead, Hold, InFlight, Placed, Process, SeatError, Waits};
 
 use super::{
     hands::{Closed, Hands},
@@ -178,12 +178,14 @@ impl Hands {
         let at = self.desk.store.clock().now();
         self.row.facts.switched(state.leg, placed.epoch, state.switch_tries, at);
         self.row.facts.says = format!("{} owns it since epoch {}", placed.owner, placed.epoch);
+        let progress = &mut self.row.facts.progress;
+        progress.ahead = progress.ahead.take().map(Ahead::ended);
         // Nobody waits for it: whoever is asked meanwhile passes on what is not its own.
         self.lead(&placed).await;
         Ok(Seen::Done)
     }
 
-    fn said(&self, placed: &Placed) -> Option<Process> {
+    pub(super) fn said(&self, placed: &Placed) -> Option<Process> {
         Some(Process {
             id: Id::fresh(),
             deployment: placed.owner.clone(),
@@ -223,7 +225,9 @@ impl Hands {
     }
 }
 
-async fn within_seat<T>(asked: impl Future<Output = Result<T, SeatError>>) -> Result<T, SeatError> {
+pub(super) async fn within_seat<T>(
+    asked: impl Future<Output = Result<T, SeatError>>,
+) -> Result<T, SeatError> {
     within(SEAT_TIME, asked).await
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Facts {
     pub leftovers: Vec<String>,
     /// What went wrong and is to be told at the end.
     pub notes: Vec<String>,
+    /// What the process that reads were led to has said last that it answered: it counts anew when it starts anew.
+    pub answered: u64,
     /// How often a coordinator began anew where another had ended.
     pub restarts: u32,
 }
@@ -107,6 +109,15 @@ impl Facts {
     /// Does the target take less than the source gives?
     pub fn falls_behind(&self) -> bool {
         self.growing >= BEHIND_AFTER
+    }
+
+    /// The process that reads are led to has answered so many from its copy since it started.
+    pub fn answered_ahead(&mut self, answered: u64) {
+        let before = std::mem::replace(&mut self.answered, answered);
+        let since = answered.checked_sub(before).unwrap_or(answered);
+        if since > 0 {
+            self.progress.ahead.get_or_insert_default().answered += since;
+        }
     }
 
     /// The proxy has counted this much.
@@ -202,6 +213,17 @@ mod tests {
         assert!(!facts.falls_behind());
         facts.followed(100, 0, Duration::from_millis(100));
         assert_eq!(facts.progress.eta_s, Some(0));
+    }
+
+    #[test]
+    fn reads_that_were_answered_ahead_are_counted_over_restarts() {
+        let mut facts = Facts::default();
+        facts.answered_ahead(0);
+        assert_eq!(facts.progress.ahead, None);
+        for (told, sum) in [(3, 3), (3, 3), (10, 10), (2, 12), (2, 12)] {
+            facts.answered_ahead(told);
+            assert_eq!(facts.progress.ahead.unwrap().answered, sum);
+        }
     }
 
     #[test]

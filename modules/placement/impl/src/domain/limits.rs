@@ -15,6 +15,10 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often the source is followed when all that was known is followed: the lag is then what comes in this time.
 pub(crate) const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 
+/// How old a copy may be that answers reads: ten times what it is when nothing is in the way, and less than the longest that
+/// people take for a moment.
+pub(crate) const FRESH_WITHIN: Duration = Duration::from_secs(1);
+
 /// The most rows that may be left to follow when the gates close: they are followed inside the pause, at 36,000 rows a
 /// second at least, so 3 ms of it.
 pub(crate) const LAG_MAX: u64 = 100;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use kernel_api::Timestamp;
-use placement_api::{Leg, Outcome, Plan, SteerError, Step, Wish};
+use placement_api::{Leg, Outcome, Percent, Plan, SteerError, Step, Wish};
 
 use super::{
     limits::{
@@ -61,6 +61,17 @@ fn cleaning(step: Step, part: u8) -> Action {
         (_, 0 | 2) => Action::StopHost,
         (_, _) => Action::Clean,
     }
+}
+
+/// The share of the reads that is led ahead while this is so; none where none is.
+pub(crate) fn ahead(state: &State, plan: &Plan) -> Option<Percent> {
+    if (state.leg, state.step) == (Leg::There, Step::SwitchReads) && state.part > 0 {
+        return plan.reads.get(usize::from(state.reads)).copied();
+    }
+    // The last one stays in force until the next one is, or all of it switches.
+    let stays = matches!(state.step, Step::SwitchReads | Step::Approach);
+    let last = usize::from(state.reads).checked_sub(1).filter(|_| stays)?;
+    plan.reads.get(last).copied().filter(|_| state.leg == Leg::There)
 }
 
 /// Where a carve stands after an action ended.

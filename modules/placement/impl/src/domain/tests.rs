@@ -1,9 +1,9 @@
 //! The machine's rules, as tables.
 
 use kernel_api::Timestamp;
-use placement_api::{Leg, Outcome, Plan, SteerError, Step, Wish};
+use placement_api::{Leg, Outcome, Percent, Plan, SteerError, Step, Wish};
 
-use super::{Seen, State, after, machine::next, merged, rows::stands, steered};
+use super::{Seen, State, after, ahead, machine::next, merged, rows::stands, steered};
 use crate::domain::limits::{PAUSE_MAX, STEP_AGAIN, TRIES_MAX};
 
 fn now() -> Timestamp {
@@ -52,6 +52,32 @@ fn a_wish_is_met_at_its_moment_and_refused_out_of_it() {
         (at(There, Step::Ended), Wish::Pause, Err(SteerError::Ended)),
     ] {
         assert_eq!(wished(state, wish), met, "{wish:?} at {state:?}");
+    }
+}
+
+#[test]
+fn a_share_of_reads_is_led_until_the_next_one_is_or_all_of_it_switches() {
+    let percent = |percent| Percent::new(percent).unwrap();
+    let plan = Plan { reads: vec![percent(10), percent(50)], ..Plan::default() };
+    use Leg::{Back, There};
+    for (leg, step, reads, part, led) in [
+        (There, Step::Verify, 0, 0, None),
+        (There, Step::SwitchReads, 0, 0, None),
+        (There, Step::SwitchReads, 0, 1, Some(10)),
+        (There, Step::SwitchReads, 1, 0, Some(10)),
+        (There, Step::SwitchReads, 1, 1, Some(50)),
+        (There, Step::SwitchReads, 2, 0, Some(50)),
+        (There, Step::Approach, 2, 0, Some(50)),
+        // The proxy could not lead the second.
+        (There, Step::Approach, 1, 0, Some(10)),
+        (There, Step::Approach, 0, 0, None),
+        (There, Step::Observe, 2, 1, None),
+        (There, Step::Cancel, 2, 0, None),
+        (Back, Step::Approach, 2, 0, None),
+        (Back, Step::SwitchReads, 2, 1, None),
+    ] {
+        let state = State { reads, part, ..at(leg, step) };
+        assert_eq!(ahead(&state, &plan).map(Percent::get), led, "{state:?}");
     }
 }
 

@@ -17,6 +17,9 @@ pub(super) fn begin(tx: &mut Tx<'_>, wish: &Begin) -> Result<Carve, Abort<BeginE
     if wish.plan.reads.len() > READS_MAX {
         return Err(Abort::Refused(BeginError::TooManyReads));
     }
+    if !wish.plan.reads.is_sorted_by(|before, after| before < after) {
+        return Err(Abort::Refused(BeginError::ReadsFall));
+    }
     let (epoch, owner) = store::place(tx.connection(), &wish.module)?
         .ok_or(Abort::Refused(BeginError::UnknownModule))?;
     let source: Deployment = owner.parse().map_err(|error| {

@@ -48,6 +48,10 @@ pub(super) async fn readiness(
     let survey = desk.ports.surveyor.survey(&wish).await;
     let survey = survey.map_err(|error| away(error.0))?;
     blockers.extend(survey.blockers);
+    if !wish.reads.is_empty() && !may_read_ahead(desk, &wish).await {
+        let detail = "no proxy in front leads this module's reads anywhere: leave --reads out";
+        blockers.push(blocker("no_proxy", &wish.to, detail.to_owned()));
+    }
     Ok(Readiness {
         module: wish.module,
         from: sides.from.deployment,
@@ -59,6 +63,11 @@ pub(super) async fn readiness(
         calls: survey.calls,
         added_us: survey.added_us,
     })
+}
+
+/// What the proxy leads nowhere is the monolith's: only towards others something moves ahead.
+async fn may_read_ahead(desk: &Desk, wish: &DryRun) -> bool {
+    wish.to != Deployment::MONOLITH && desk.ports.traffic.is_steerable(&wish.module).await
 }
 
 fn away<R>(why: String) -> Fault<R> {

@@ -11,6 +11,11 @@ use placement_api::{
 
 use super::world::{World, begin, call, command, module};
 
+fn dry_run() -> DryRun {
+    let (module, to) = (module(), "child".parse().unwrap());
+    DryRun { module, to, url: None, database: None, reads: Vec::new() }
+}
+
 fn observed_for(observe_s: u32) -> Plan {
     Plan { observe_s: Some(observe_s), ..Plan::default() }
 }
@@ -41,6 +46,12 @@ async fn a_module_moves_and_the_certificate_says_how() {
         let done = world.around.script().done.clone();
         let at = |what: &str| done.iter().position(|done| done == what).expect(what);
         assert!(at("start child") < at("stage canary 10"));
+        // Nothing is led before it is lent, and nothing is lent once the gates have closed.
+        assert!(at("stage canary 10") < at("lend") && at("lend") < at("holds"));
+        assert!(done.iter().rposition(|done| done == "holds") < Some(at("hold")));
+        assert!(!done.contains(&"take back".to_owned()), "it owns it now");
+        let ahead = ended.progress.ahead.unwrap();
+        assert!(ahead.percent == 0 && ahead.answered >= 5, "{ahead:?}");
         assert!(at("hold") < at("settle child at 2: child"));
         // Whoever answers is told before whoever asks.
         assert!(at("settle child at 2: child") < at("settle monolith at 2: child"));
@@ -49,6 +60,64 @@ async fn a_module_moves_and_the_certificate_says_how() {
         assert_eq!(
             facts,
             ["placement.carve.begun", "placement.module.moved", "placement.carve.ended"]
+        );
+    })
+    .await;
+}
+
+/// What a copy may have shown is what was: it is taken back before it is emptied.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_that_moved_ahead_are_led_back_before_their_copy_is_withdrawn() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.announce("child", 1, "carve:").await;
+        let reads = [10, 100].map(|percent| Percent::new(percent).unwrap()).to_vec();
+        let carve = world.begin(Plan { reads, reads_each_s: 1, ..observed_for(0) }).await;
+        let deadline = Deadline::within(Duration::from_secs(60));
+        let percent = async || world.carve(&carve).await.progress.ahead.map(|ahead| ahead.percent);
+        while percent().await != Some(10) {
+            assert!(!deadline.passed());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        world.steer(&carve, Wish::Pause).await;
+        // What is led ahead stays so, and fresh, for as long as nobody goes on.
+        let told = |what: &str| world.around.script().done.iter().filter(|d| *d == what).count();
+        let before = told("holds");
+        while told("holds") < before + 15 {
+            assert!(!deadline.passed());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!((percent().await, told("stage canary 100")), (Some(10), 0));
+        world.steer(&carve, Wish::Cancel).await;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!(ended.outcome, Some(Outcome::Cancelled));
+        assert_eq!(ended.progress.ahead.unwrap().percent, 0);
+        let done = world.around.script().done.clone();
+        let at = |what: &str| done.iter().position(|done| done == what).expect(what);
+        assert!(at("stage off") < at("withdraw") && at("take back") < at("withdraw"), "{done:?}");
+        assert!(done.iter().rposition(|done| done == "lend") < Some(at("take back")));
+    })
+    .await;
+}
+
+/// It only eases the way: what cannot read ahead moves all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_stay_where_no_proxy_could_lead_them() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.announce("child", 1, "carve:").await;
+        world.around.script().bare = true;
+        let reads = vec![Percent::new(10).unwrap()];
+        let wish = DryRun { reads: reads.clone(), ..dry_run() };
+        let report = world.placement.readiness(&call(), wish).await.unwrap();
+        assert_eq!((report.ready, report.blockers[0].kind.as_str()), (false, "no_proxy"));
+        let carve = world.begin(Plan { reads, reads_each_s: 0, ..observed_for(0) }).await;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!((ended.outcome, ended.progress.ahead), (Some(Outcome::Completed), None));
+        let journal = world.journal(&carve).await;
+        assert!(
+            journal.iter().any(|entry| entry.says.contains("no proxy to steer")),
+            "{journal:?}"
         );
     })
     .await;
@@ -144,8 +213,7 @@ async fn what_stands_in_the_way_is_named_and_nothing_is_touched() {
             detail: "give it one".to_owned(),
         };
         world.around.script().blockers.push(blocker.clone());
-        let wish =
-            DryRun { module: module(), to: "child".parse().unwrap(), url: None, database: None };
+        let wish = dry_run();
         let report = world.placement.readiness(&call(), wish.clone()).await.unwrap();
         assert_eq!((report.ready, &report.blockers), (false, &vec![blocker]));
         assert_eq!((report.size.rows, report.copy_s), (3_000_000, Some(10)));
@@ -167,8 +235,7 @@ async fn what_stands_in_the_way_is_named_and_nothing_is_touched() {
 async fn a_place_that_cannot_be_is_named_before() {
     World::each(async |world| {
         world.monolith().await;
-        let wish =
-            DryRun { module: module(), to: "child".parse().unwrap(), url: None, database: None };
+        let wish = dry_run();
         let blocked = async |wish| {
             let report = world.placement.readiness(&call(), wish).await.unwrap();
             assert!(!report.ready);
@@ -276,6 +343,11 @@ async fn a_carve_that_cannot_begin_says_why() {
         let reads = vec![Percent::new(1).unwrap(); 11];
         let many = begin("child", Plan { reads, ..Plan::default() });
         assert_eq!(refused(many).await, BeginError::TooManyReads);
+        for fall in [[50, 50], [50, 10]] {
+            let reads = fall.map(|percent| Percent::new(percent).unwrap()).to_vec();
+            let fall = begin("child", Plan { reads, ..Plan::default() });
+            assert_eq!(refused(fall).await, BeginError::ReadsFall);
+        }
         world.around.script().endless = true;
         let wish = begin("child", Plan::default());
         let begun = world.placement.begin(&command(), wish.clone()).await.unwrap();

@@ -2,15 +2,15 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use contract::async_trait;
 use kernel_api::Id;
 use placement_api::{
     Auditor, Blocker, Carve, Counted, Database, DryRun, Hold, Host, HostError, Hosted, Hosts,
-    InFlight, Invariant, Leg, Module, Placed, PortError, Process, SeatError, SeatState, Seats,
-    Sides, Size, Stage, Survey, Surveyor, TableCompared, Traffic, Waits,
+    InFlight, Invariant, Leg, Lend, Lent, Module, Placed, PortError, Process, SeatError, SeatState,
+    Seats, Sides, Size, Stage, Survey, Surveyor, TableCompared, Traffic, Waits,
 };
 
 use crate::{
@@ -42,6 +42,10 @@ pub(super) struct Script {
     /// The copy never ends.
     pub endless: bool,
     pub errors: u64,
+    /// There is no proxy.
+    pub bare: bool,
+    /// Reads answered from the copy.
+    pub answered: u64,
 }
 
 /// All stand-ins.
@@ -77,7 +81,7 @@ impl Surroundings {
 #[async_trait]
 impl Traffic for Surroundings {
     async fn is_steerable(&self, _module: &Module) -> bool {
-        true
+        !self.script().bare
     }
     async fn park(&self, _: &Module, _: Id<Carve>, _: Duration) -> Result<(), PortError> {
         self.did("park");
@@ -95,6 +99,17 @@ impl Traffic for Surroundings {
             Stage::Canary { percent, .. } => format!("stage canary {}", percent.get()),
             Stage::Live { .. } => "stage live".to_owned(),
         });
+        Ok(())
+    }
+    async fn holds(
+        &self,
+        _: &Module,
+        _: Id<Carve>,
+        as_of: Instant,
+        until: Instant,
+    ) -> Result<(), PortError> {
+        assert!(as_of < until);
+        self.did("holds");
         Ok(())
     }
     async fn counted(&self, _: &Module) -> Result<Counted, PortError> {
@@ -118,6 +133,15 @@ impl Seats for Surroundings {
     async fn release(&self, _: &Process, _: &Module, _: Id<Carve>) -> Result<Waits, SeatError> {
         self.did("release");
         Ok(Waits::default())
+    }
+    async fn lend(&self, at: &Process, wish: &Lend) -> Result<Lent, SeatError> {
+        if self.script().deaf && at.deployment.as_str() == "child" {
+            return Err(SeatError::Away("it is dead".to_owned()));
+        }
+        self.did(if wish.ttl_ms > 0 { "lend" } else { "take back" });
+        let mut script = self.script();
+        script.answered += 5;
+        Ok(Lent { answered: script.answered })
     }
     async fn state(&self, _: &Process) -> Result<Vec<SeatState>, SeatError> {
         Ok(Vec::new())
@@ -248,7 +272,9 @@ impl Movement for Moving {
         (Some(script.from.clone()), Some(script.to.clone()))
     }
     async fn withdraw(&self, _: u64) -> Result<(), Trouble> {
-        self.script().captured = false;
+        let mut script = self.script();
+        script.captured = false;
+        script.done.push("withdraw".to_owned());
         Ok(())
     }
     async fn remove(&self) -> Result<Vec<String>, Trouble> {
