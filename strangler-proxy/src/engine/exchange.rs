@@ -343,10 +343,8 @@ impl Exchange {
             self.endpoint.load.took(begun.elapsed(), client.worker.timers.now());
         }
         self.is_worth_another(client, kit, asked)?;
-        if !kit.request.method().is_safe() && self.view.snapshot.writers.is_watched() {
-            // Before the client can know of it.
-            request::wrote(kit, asked, &self.view.snapshot);
-        }
+        // Before the client can know of it.
+        request::may_have_written(kit, asked, &self.view.snapshot);
         let (head, version) = (&kit.response, kit.request.version());
         self.status = head.status();
         self.reply = if head.is_switching() { Reply::Switching } else { Reply::Body };

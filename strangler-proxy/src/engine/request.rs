@@ -80,9 +80,16 @@ impl Asked {
     }
 }
 
-/// Its client may have changed something: replicas that may not hold it yet are not for this client.
+/// Its client may have changed something by it: where reads are moved, replicas that may not hold it yet are not for this
+/// client.
+pub fn may_have_written(kit: &Kit, asked: &Asked, snapshot: &Snapshot) {
+    if !kit.request.method().is_safe() && snapshot.writers.is_watched() {
+        wrote(kit, asked, snapshot);
+    }
+}
+
 #[cold]
-pub fn wrote(kit: &Kit, asked: &Asked, snapshot: &Snapshot) {
+fn wrote(kit: &Kit, asked: &Asked, snapshot: &Snapshot) {
     with_facts(kit, asked.client, |facts| {
         snapshot.writers.wrote(facts, &snapshot.identities, Instant::now());
     });
@@ -187,9 +194,9 @@ async fn side(client: &mut Client, kit: &mut Kit, asked: &mut Asked, view: &Rc<V
         asked.pair = shadow::send(client, kit, asked, view, upstream);
     }
     let ended = asked_or_fallen_back(client, kit, asked, view).await;
-    if ended.is_err() && !kit.request.method().is_safe() && view.snapshot.writers.is_watched() {
+    if ended.is_err() {
         // It may have been done all the same.
-        wrote(kit, asked, &view.snapshot);
+        may_have_written(kit, asked, &view.snapshot);
     }
     match ended {
         Ok(End::Answered { status, keep_alive, input_end, .. }) => {
