@@ -104,7 +104,9 @@ impl Pool {
         }
         // The oldest lie at the front.
         let surplus = (rested.len() + fresh.len()).saturating_sub(self.most.get());
-        rested.drain(..surplus.min(rested.len()));
+        let of_rested = surplus.min(rested.len());
+        rested.drain(..of_rested);
+        fresh.drain(..surplus - of_rested);
     }
 
     /// Closes all.
