@@ -21,7 +21,7 @@ pub use auditing::Books;
 pub use children::{Children, Nursery, carved};
 pub use hosting::Hosting;
 pub use identity::{House, Identity};
-pub use reaching::{Reaching, Rehearse, Release, hold, lend, seat};
+pub use reaching::{Reaching, Rehearse, Release, Warm, hold, lend, seat, warm};
 pub use surveying::Survey;
 pub use traffic::{Front, Steered};
 

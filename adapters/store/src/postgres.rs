@@ -25,6 +25,7 @@ use diesel::{
 use crate::{
     Connection, OpenError, fault,
     fault::Trouble,
+    queue::Taken,
     server::{Seat, Server},
     task::{End, Job, Kind, Ran},
     threads::Shared,
@@ -72,7 +73,17 @@ impl Worker {
     /// Runs until the queue is closed and empty.
     pub fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        while let Some(mut job) = shared.writes.take() {
+        let mut roused = 0;
+        while let Some(taken) = shared.writes.take_since(roused) {
+            let mut job = match taken {
+                Taken::Job(job) => job,
+                Taken::Roused(times) => {
+                    roused = times;
+                    // Whoever has a job for it hears why it did not connect.
+                    drop(self.connect());
+                    continue;
+                }
+            };
             if let Err(away) = self.connect() {
                 self.without_connection(job, away);
             } else if job.begin() {

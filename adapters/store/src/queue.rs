@@ -20,6 +20,16 @@ struct State<J> {
     asleep: usize,
     /// How many jobs must wait before a sleeper is woken.
     wanted: usize,
+    /// How often all threads were roused.
+    roused: u64,
+}
+
+/// What a thread got from the queue.
+pub(crate) enum Taken<J> {
+    /// The oldest job.
+    Job(J),
+    /// None: all threads are roused, for this time.
+    Roused(u64),
 }
 
 /// A job that the queue did not take.
@@ -30,7 +40,7 @@ pub(crate) enum Rejected {
 
 impl<J> Queue<J> {
     pub fn new(limit: usize) -> Self {
-        let state = State { jobs: VecDeque::new(), open: true, asleep: 0, wanted: 1 };
+        let state = State { jobs: VecDeque::new(), open: true, asleep: 0, wanted: 1, roused: 0 };
         Self { state: Mutex::new(state), filled: Condvar::new(), limit }
     }
 
@@ -62,12 +72,32 @@ impl<J> Queue<J> {
         self.filled.notify_one();
     }
 
+    /// Wakes every thread that waits for a job, and has those that are at one look up after it.
+    pub fn rouse(&self) {
+        self.state().roused += 1;
+        self.filled.notify_all();
+    }
+
     /// Takes the oldest job, waiting for one; `None` once the queue is closed and empty.
     pub fn take(&self) -> Option<J> {
+        loop {
+            match self.take_since(u64::MAX)? {
+                Taken::Job(job) => return Some(job),
+                Taken::Roused(_) => {}
+            }
+        }
+    }
+
+    /// Takes the oldest job, waiting for one, unless the threads were roused more often than this one knows; `None` once the
+    /// queue is closed and empty.
+    pub fn take_since(&self, known: u64) -> Option<Taken<J>> {
         let mut state = self.state();
         loop {
+            if state.roused > known {
+                return Some(Taken::Roused(state.roused));
+            }
             if let Some(job) = state.jobs.pop_front() {
-                return Some(job);
+                return Some(Taken::Job(job));
             }
             if !state.open {
                 return None;

@@ -1,15 +1,13 @@
 //! What the threads of one store know together about their PostgreSQL server: is it there, and when to try again.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use contract::{NotExecuted, Reason};
 use diesel::{PgConnection, connection::SimpleConnection};
+use tokio::sync::watch;
 
 use crate::{Limits, fault, postgres, threads::Shared};
 
@@ -32,7 +30,7 @@ pub(crate) struct Server {
     settings: String,
     away: Mutex<Option<Away>>,
     /// How many threads hold a connection, dead ones that nobody has tried yet among them.
-    seats: AtomicUsize,
+    seats: watch::Sender<usize>,
 }
 
 /// One thread's place at the server: counted from its making to its end.
@@ -40,14 +38,14 @@ pub(crate) struct Seat(Arc<Server>);
 
 impl Seat {
     pub fn take(server: &Arc<Server>) -> Self {
-        server.seats.fetch_add(1, Ordering::Relaxed);
+        server.seats.send_modify(|seats| *seats += 1);
         Self(Arc::clone(server))
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.seats.fetch_sub(1, Ordering::Relaxed);
+        self.0.seats.send_modify(|seats| *seats -= 1);
     }
 }
 
@@ -77,12 +75,18 @@ impl Server {
                 ("tcp_user_timeout", TCP_USER_TIMEOUT.as_millis().to_string()),
             ],
         );
-        Self { url, settings, away: Mutex::new(None), seats: AtomicUsize::new(0) }
+        Self { url, settings, away: Mutex::new(None), seats: watch::Sender::new(0) }
     }
 
     /// Do other threads hold connections?
     pub fn seats_taken(&self) -> bool {
-        self.seats.load(Ordering::Relaxed) > 0
+        *self.seats.borrow() > 0
+    }
+
+    /// Comes back when so many threads hold one.
+    pub async fn seated(&self, threads: usize) {
+        // It does not end before this.
+        drop(self.seats.subscribe().wait_for(|seats| *seats >= threads).await);
     }
 
     fn away(&self) -> MutexGuard<'_, Option<Away>> {

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use contract::{Answer, Call, Command, Never};
@@ -52,6 +53,8 @@ struct Threads {
     readers: Vec<JoinHandle<()>>,
     /// Those that write.
     writers: Vec<JoinHandle<()>>,
+    /// Where they connect to: on PostgreSQL.
+    server: Option<Arc<Server>>,
 }
 
 impl Inner {
@@ -156,6 +159,20 @@ impl Store {
     /// holds one. On SQLite the file then stands alone, without its journal. Blocks.
     pub fn close(&self) {
         self.inner.close();
+    }
+
+    /// Opens every connection that the store may have, where they are opened as they are needed; says whether all are
+    /// open at the end of so long a time. For a process that is about to get the module with everybody waiting: a new
+    /// connection takes PostgreSQL tens of milliseconds.
+    pub async fn warm(&self, within: Duration) -> bool {
+        let server = {
+            let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner);
+            threads.server.clone()
+        };
+        let Some(server) = server else { return true };
+        let Shared { writes, limits, .. } = &*self.inner.shared;
+        writes.rouse();
+        tokio::time::timeout(within, server.seated(limits.connections)).await.is_ok()
     }
 
     /// The module whose data this is.
@@ -384,7 +401,8 @@ fn open_postgres(
         let worker = Worker::new(Arc::clone(shared), Arc::clone(&server));
         start(format!("{}-pg-{number}", shared.module), move || worker.run())
     });
-    Ok(Threads { writers: writers.collect::<Result<_, _>>()?, ..Threads::default() })
+    let writers = writers.collect::<Result<_, _>>()?;
+    Ok(Threads { writers, server: Some(server), ..Threads::default() })
 }
 
 /// Takes the epoch from the fence row, and makes sure that the data is this module's alone.

@@ -28,6 +28,9 @@ const CONNECTIONS: usize = 2;
 /// Processes whose connections are kept: more than a deployment has; beyond it all are made anew.
 const PROCESSES_MAX: usize = 256;
 
+/// How long connections to the database may take to open: several times what they take on a busy machine.
+const WARM_TIME: Duration = Duration::from_millis(500);
+
 /// Who holds, and which gate it opens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +39,14 @@ pub struct Release {
     pub module: Module,
     /// Closed for which carve.
     pub carve: Id<Carve>,
+}
+
+/// A module that a process may be about to get.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Warm {
+    /// This one.
+    pub module: Module,
 }
 
 /// A wish to rehearse a module's extraction on the calls of one process.
@@ -120,6 +131,15 @@ pub fn seat<'s>(
     found.ok_or_else(|| SeatError::Refused(format!("there is no module `{module}`")))
 }
 
+/// Opens what this process needs to have the module of a seat.
+pub async fn warm(seat: &dyn shop::Seated) -> Result<(), SeatError> {
+    if seat.warm(WARM_TIME).await {
+        return Ok(());
+    }
+    let detail = format!("not all connections were open in {} ms", WARM_TIME.as_millis());
+    Err(SeatError::Away(detail))
+}
+
 /// Closes a gate of this process.
 pub async fn hold(seat: &dyn shop::Seated, hold: &Hold) -> Result<InFlight, SeatError> {
     let (ttl, drain) = (Duration::from_millis(hold.ttl_ms), Duration::from_millis(hold.drain_ms));
@@ -141,6 +161,16 @@ impl Seats for Reaching {
         match self.own(at, &wish.module) {
             Some(seat) => hold(seat?, wish).await,
             None => self.ask(at, (Method::POST, "/ops/seats/hold"), Some(wish)).await,
+        }
+    }
+
+    async fn warm(&self, at: &Process, module: &Module) -> Result<(), SeatError> {
+        match self.own(at, module) {
+            Some(seat) => warm(seat?).await,
+            None => {
+                let wish = Warm { module: module.clone() };
+                self.ask(at, (Method::POST, "/ops/seats/warm"), Some(&wish)).await
+            }
         }
     }
 

@@ -43,6 +43,9 @@ pub trait Seated: Send + Sync + 'static {
     /// The module's data in this process and what its fence row says now; none where it is not open here.
     async fn housed(&self) -> Option<Housed>;
 
+    /// Opens what this process needs to have the module: it may be about to get it. Says whether all is open in time.
+    async fn warm(&self, within: Duration) -> bool;
+
     /// Closes the gate in the name of `by`, for `ttl` at most, and waits so long for what is under way.
     async fn hold(&self, by: &str, ttl: Duration, drain: Duration) -> Result<InFlight, SeatError>;
 
@@ -303,6 +306,13 @@ impl<C: Contract + ?Sized> Seated for Seat<C> {
     async fn housed(&self) -> Option<Housed> {
         let row = self.row().await?;
         Some(Housed { module: named(C::MODULE), epoch: row.epoch, owner: row.owner })
+    }
+
+    async fn warm(&self, within: Duration) -> bool {
+        match &self.house {
+            Some(house) => house.store.warm(within).await,
+            None => true,
+        }
     }
 
     async fn hold(&self, by: &str, ttl: Duration, drain: Duration) -> Result<InFlight, SeatError> {

@@ -8,7 +8,7 @@ use placement_api::{Hold, Lend, Placed, SeatError};
 
 use super::ops::{Admitted, Answered, answered};
 use crate::{
-    placing::{self, Identity, Oneself, Rehearse, Release, seat},
+    placing::{self, Identity, Oneself, Rehearse, Release, Warm, seat},
     shop::Shop,
 };
 
@@ -26,6 +26,7 @@ pub fn configure(config: &mut ServiceConfig) {
     config
         .route("/ops/process", get().to(process))
         .route("/ops/seats", get().to(state))
+        .route("/ops/seats/warm", post().to(warm))
         .route("/ops/seats/hold", post().to(hold))
         .route("/ops/seats/settle", post().to(settle))
         .route("/ops/seats/release", post().to(release))
@@ -40,6 +41,11 @@ async fn process(_: Admitted, place: Data<Place>) -> Answered {
 async fn state(_: Admitted, place: Data<Place>) -> Answered {
     let states: Vec<_> = place.shop.seats.values().map(|seat| seat.state()).collect();
     answered(Ok(states))
+}
+
+async fn warm(_: Admitted, place: Data<Place>, wish: Json<Warm>) -> Answered {
+    let warmed = async { placing::warm(seat(&place.shop.seats, &wish.module)?).await };
+    answered(warmed.await.map_err(anyhow::Error::from))
 }
 
 async fn hold(_: Admitted, place: Data<Place>, wish: Json<Hold>) -> Answered {

@@ -154,3 +154,30 @@ async fn a_server_without_room_for_every_thread_serves_all_callers() {
     }
     assert_eq!(reserved(&store, "lamp").await, (320, 320));
 }
+
+/// What a new connection takes is taken before anybody waits for it.
+#[tokio::test]
+async fn a_store_that_is_warmed_has_all_its_connections() {
+    let Some((first, _keep)) = testing::postgres(&MIGRATIONS, "shop") else { return };
+    let limits = Limits { connections: 3, ..Limits::default() };
+    let store = Store::open("shop", first.location(), limits, kernel_api::Clock::system()).unwrap();
+    drop(first);
+    async fn connections(store: &Store) -> i64 {
+        let by = call();
+        let counted = store.read::<_, Never>(&by, |c| {
+            let counted = diesel::dsl::sql::<diesel::sql_types::BigInt>(
+                "(SELECT count(*) FROM pg_stat_activity \
+                  WHERE datname = current_database() AND application_name = 'banyan-shop')",
+            );
+            let store::Connection::Postgres(c) = c else { unreachable!("it is on a server") };
+            Ok(diesel::select(counted).get_result(c)?)
+        });
+        counted.await.unwrap()
+    }
+    assert!(connections(&store).await < 3, "as they are needed");
+    assert!(store.warm(Duration::from_secs(10)).await);
+    assert_eq!(connections(&store).await, 3);
+    // Again costs nothing, and those that are open stay.
+    assert!(store.warm(Duration::from_secs(10)).await);
+    assert_eq!(connections(&store).await, 3);
+}

@@ -84,6 +84,10 @@ pub struct Counted {
 /// data right: a process that cannot be reached meets the fence row instead, and heals itself.
 #[async_trait]
 pub trait Seats: Send + Sync + 'static {
+    /// The process opens what it needs to have the module, which it may be about to get: connections, above all. May be asked
+    /// of a process that has it.
+    async fn warm(&self, at: &Process, module: &Module) -> Result<(), SeatError>;
+
     /// Closes the process's gate for the module and waits for what is under way. After `ttl` it opens by itself.
     async fn hold(&self, at: &Process, hold: &Hold) -> Result<InFlight, SeatError>;
 

@@ -191,6 +191,7 @@ impl Hands {
         }
         if state.step == Step::Approach && !state.paused {
             // The gates close next: what can be done before they do is done now.
+            self.warm(state).await?;
             movement.approach(leg, &self.wish(state)).await?;
         }
         Ok(Seen::Done)

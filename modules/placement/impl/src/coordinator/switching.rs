@@ -27,6 +27,9 @@ const LIST_TIME: Duration = Duration::from_secs(1);
 /// How long one process may take to open a gate.
 const SEAT_TIME: Duration = Duration::from_millis(250);
 
+/// How long one may take to open what it needs before the gates close.
+const WARM_TIME: Duration = Duration::from_secs(1);
+
 /// How long one may take to close it: whoever needs longer leaves too little of the pause, and the others are not held for
 /// nothing.
 const CLOSE_TIME: Duration = PAUSE_MAX.saturating_sub(LOCK).saturating_sub(SWITCH_REST);
@@ -78,6 +81,19 @@ impl Hands {
             )));
         }
         Ok(Seen::Done)
+    }
+
+    /// The taker's processes open what they need to have the module. Whoever does not will need longer in the pause.
+    pub(super) async fn warm(&self, state: &State) -> Result<(), Trouble> {
+        let taker = self.row.taker(state.leg);
+        let mut takers = self.desk.live(LIST_TIME).await?;
+        takers.retain(|process| process.deployment == *taker);
+        let (seats, module) = (&self.desk.ports.seats, &self.row.module);
+        let warmed = join_all(takers.iter().map(|at| within(WARM_TIME, seats.warm(at, module))));
+        for (at, error) in failures(&takers, &warmed.await) {
+            tracing::info!(carve = %self.row.id, process = %at.id, error, "it is not warm");
+        }
+        Ok(())
     }
 
     fn switching_so_far(&self) -> Switching {

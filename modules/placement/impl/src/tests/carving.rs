@@ -52,6 +52,8 @@ async fn a_module_moves_and_the_certificate_says_how() {
         assert!(!done.contains(&"take back".to_owned()), "it owns it now");
         let ahead = ended.progress.ahead.unwrap();
         assert!(ahead.percent == 0 && ahead.answered >= 5, "{ahead:?}");
+        // Who takes it has opened what it needs before anybody waits.
+        assert!(at("warm child") < at("hold"));
         assert!(at("hold") < at("settle child at 2: child"));
         // Whoever answers is told before whoever asks.
         assert!(at("settle child at 2: child") < at("settle monolith at 2: child"));

@@ -119,6 +119,10 @@ impl Traffic for Surroundings {
 
 #[async_trait]
 impl Seats for Surroundings {
+    async fn warm(&self, at: &Process, _: &Module) -> Result<(), SeatError> {
+        self.did(format!("warm {}", at.deployment));
+        Ok(())
+    }
     async fn hold(&self, at: &Process, _: &Hold) -> Result<InFlight, SeatError> {
         if self.script().deaf && at.deployment.as_str() == "child" {
             return Err(SeatError::Away("it is dead".to_owned()));
