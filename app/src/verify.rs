@@ -6,7 +6,7 @@ mod books;
 mod figures;
 mod goods;
 mod money;
-pub(crate) mod pages;
+mod pace;
 mod report;
 
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use contract::Caller;
 
+pub use pace::Pace;
 pub use report::{Check, Verification};
 
 use crate::{
@@ -32,12 +33,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub async fn verify(
     modules: &Modules,
     operations: &dyn Operations,
-    patience: Duration,
+    (patience, pace): (Duration, Pace),
 ) -> Result<Verification> {
     let began = Instant::now();
     let verifier = Verifier {
         modules,
         operations,
+        pace,
         caller: "operator".parse().expect("a fixed name is a caller"),
     };
     let until = began + patience;
@@ -56,6 +58,7 @@ pub async fn verify(
 struct Verifier<'a> {
     modules: &'a Modules,
     operations: &'a dyn Operations,
+    pace: Pace,
     caller: Caller,
 }
 
@@ -165,7 +168,7 @@ impl Verifier<'_> {
         let ordering = &self.modules.ordering;
         let mut after = None;
         loop {
-            let page = pages::request(after.take());
+            let (page, began) = (self.pace.request(after.take()), Instant::now());
             let audit = insist("read models", async || {
                 ordering.audit(&call(&self.caller), page.clone()).await
             })
@@ -177,18 +180,20 @@ impl Verifier<'_> {
             if after.is_none() {
                 break;
             }
+            self.pace.rest(began).await;
         }
         let mut check = checks.check("the catalog is consistent");
         let catalog = &self.modules.catalog;
-        pages::each(
-            "catalog",
-            async |page| catalog.audit(&call(&self.caller), page).await,
-            |audited| {
-                for violation in audited.violations {
-                    check.broken(format!("product {}: {violation:?}", audited.product));
-                }
-            },
-        )
-        .await
+        self.pace
+            .each(
+                "catalog",
+                async |page| catalog.audit(&call(&self.caller), page).await,
+                |audited| {
+                    for violation in audited.violations {
+                        check.broken(format!("product {}: {violation:?}", audited.product));
+                    }
+                },
+            )
+            .await
     }
 }

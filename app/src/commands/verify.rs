@@ -10,7 +10,7 @@ use crate::{
     cli::{Format, ReportArgs},
     reach::reach,
     settings::Settings,
-    verify::{self, Verification},
+    verify::{self, Pace, Verification},
 };
 
 /// Checks the invariants over all modules.
@@ -18,7 +18,8 @@ pub async fn verify(args: &ReportArgs) -> Result<Verdict> {
     let settings = Settings::of(&args.place)?.config;
     let reached = reach(&settings).await?;
     let patience = settings.verify.patience.get();
-    let found = verify::verify(&reached.modules, reached.operations.as_ref(), patience).await;
+    let found =
+        verify::verify(&reached.modules, reached.operations.as_ref(), (patience, Pace::Full)).await;
     reached.leave().await;
     let found = found?;
     match args.format {

@@ -18,7 +18,7 @@ use crate::{
     insist::{call, insist},
     modules::Modules,
     online_retail::Scan,
-    verify::pages,
+    verify::Pace,
 };
 
 /// One import under way.
@@ -144,15 +144,17 @@ impl Steps<'_> {
             let ordering = &self.modules.ordering;
             let asked =
                 async |page| ordering.customers(&call(&self.caller), CustomersWish { page }).await;
-            pages::each("customers", asked, |Customer { id, reference, .. }| {
-                let ours = |reference: &String| self.scan.census.customers.contains_key(reference);
-                if let Some(reference) = reference.filter(ours)
-                    && id != customer_id(&reference)
-                {
-                    known.insert(reference, id);
-                }
-            })
-            .await?;
+            Pace::Full
+                .each("customers", asked, |Customer { id, reference, .. }| {
+                    let ours =
+                        |reference: &String| self.scan.census.customers.contains_key(reference);
+                    if let Some(reference) = reference.filter(ours)
+                        && id != customer_id(&reference)
+                    {
+                        known.insert(reference, id);
+                    }
+                })
+                .await?;
         }
         Ok((new, known))
     }

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use crate::{
     operations::{Everywhere, LocalOperations, Operations, others},
     shop::Shop,
-    verify,
+    verify::{Pace, verify},
 };
 
 /// How long work in flight is waited for: a shop that trades all the time never rests.
@@ -57,7 +57,7 @@ async fn read(shop: &Arc<Shop>, control: &str) -> Result<Vec<Invariant>> {
         vec![Arc::new(LocalOperations(Arc::clone(shop)))];
     let ours = shop.ways.deployment().0;
     operations.extend(others(shop.placement.as_ref(), ours, control).await?);
-    let found = verify::verify(&shop.modules, &Everywhere(operations), PATIENCE).await?;
+    let found = verify(&shop.modules, &Everywhere(operations), (PATIENCE, Pace::Beside)).await?;
     // Between two modules a fact is a moment younger in one of them: what a shop that trades shows to differ is no
     // finding, and what holds even so is.
     let told = found.checks.into_iter().filter(|check| check.holds || found.settled);

@@ -7,13 +7,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use kernel_api::{Id, PageRequest};
-use placement_api::{Carve, Certificate, Journal, Outcome, Pause, Placement, Step};
+use kernel_api::{Id, PageRequest, Timestamp};
+use placement_api::{Carve, Certificate, Entry, Journal, Outcome, Pause, Placement, Step};
 use serde::Serialize;
 use serde_json::Value;
 use store::Scratch;
 
-use super::{Seen, Trading, Wish, probes::Probes};
+use super::{
+    Seen, Trading, Wish,
+    probes::{Probes, p99_ms},
+};
 use crate::{
     faults::{call, healthy, placement},
     http_client::HttpClient,
@@ -26,7 +29,7 @@ pub const MODULES: [&str; 3] = ["inventory", "payments", "ordering"];
 /// How long both sides are kept equal after a switch.
 const OBSERVE: &str = "1s";
 
-/// The shop is left alone for so long before a move, to see what its requests take then.
+/// The shop is left alone for so long before a move and after it, to see what its requests take then.
 const QUIET: Duration = Duration::from_secs(3);
 
 /// A pause that nobody notices, for 99 of 100 switches.
@@ -43,8 +46,10 @@ pub struct Shown {
     pub moves: Vec<Moved>,
     /// The pauses of all moves.
     pub pause_ms: Spread,
-    /// The p99 of requests to modules that did not move, while one moved against before: the median over all moves.
-    pub others_ratio: f64,
+    /// What a move costs modules that do not move, on the way to the switch and from it on: the median over all moves.
+    pub others_ratio: (f64, f64),
+    /// Where that comes from.
+    pub others_by_step: Vec<Felt>,
     /// What clients saw.
     pub seen: Seen,
     /// What the small requests to all modules met instead of an answer.
@@ -91,16 +96,78 @@ pub struct Moved {
     pub pause: Pause,
     /// How often the switch was tried.
     pub tries: u32,
-    /// The p99 of requests to the other modules before the move, in milliseconds.
-    pub others_before_ms: f64,
-    /// And while it was under way.
-    pub others_during_ms: f64,
+    /// The p99 of requests to the other modules.
+    pub others: Others,
     /// How long all of it took.
     pub seconds: f64,
+    /// Its steps, in their order.
+    #[serde(skip)]
+    pub steps: Vec<Stretch>,
     /// What the certificate names.
     pub faults: Vec<String>,
     /// It was completed, and nothing is wrong with it.
     pub clean: bool,
+}
+
+/// The p99 of requests to modules that did not move, in milliseconds. Each part of a move is held against the quiet
+/// time at its own side of the switch: a module that is elsewhere costs another sum than one that is here, for good.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Others {
+    /// Before the move.
+    pub before_ms: f64,
+    /// From its beginning to the switch.
+    pub leaving_ms: f64,
+    /// From the switch to its end.
+    pub arriving_ms: f64,
+    /// After the move.
+    pub after_ms: f64,
+}
+
+impl Others {
+    fn ratios(&self) -> (f64, f64) {
+        let ratio = |during: f64, quiet: f64| during / quiet.max(f64::MIN_POSITIVE);
+        (ratio(self.leaving_ms, self.before_ms), ratio(self.arriving_ms, self.after_ms))
+    }
+}
+
+/// The time between two lines of a move's journal.
+#[derive(Debug, Clone)]
+pub struct Stretch {
+    /// The step under way.
+    pub step: Step,
+    /// So long.
+    pub time: Duration,
+    /// How long requests to modules that did not move took meanwhile.
+    pub others: Vec<Duration>,
+}
+
+/// What modules that did not move felt of one step, over all moves.
+#[derive(Debug, Serialize)]
+pub struct Felt {
+    /// The step.
+    pub step: Step,
+    /// How long it took, in all.
+    pub seconds: f64,
+    /// Requests to the others meanwhile.
+    pub requests: usize,
+    /// What 99 of 100 of them stayed under, in milliseconds.
+    pub p99_ms: f64,
+}
+
+fn felt(moves: &[Moved]) -> Vec<Felt> {
+    let mut by_step: BTreeMap<Step, (Duration, Vec<Duration>)> = BTreeMap::new();
+    for stretch in moves.iter().flat_map(|one| &one.steps) {
+        let (time, others) = by_step.entry(stretch.step).or_default();
+        *time += stretch.time;
+        others.extend_from_slice(&stretch.others);
+    }
+    let felt = by_step.into_iter().map(|(step, (time, others))| Felt {
+        step,
+        seconds: time.as_secs_f64(),
+        requests: others.len(),
+        p99_ms: p99_ms(others),
+    });
+    felt.collect()
 }
 
 impl Moved {
@@ -160,13 +227,14 @@ pub async fn show(
     let seen = trading.close(&trial).await?;
     let healthy = healthy(&trial).await?;
     let pause_ms = Spread::of(moves.iter().map(Moved::pause_ms).collect());
-    let ratio = |one: &Moved| one.others_during_ms / one.others_before_ms.max(f64::MIN_POSITIVE);
+    let (leaving, arriving) = moves.iter().map(|one| one.others.ratios()).unzip();
     let well = moves.iter().all(|one| one.clean) && pause_ms.p99 < PAUSE_P99_MS;
     Ok(Shown {
         clean: well && seen.is_clean() && probes_failed.is_empty() && healthy,
         seconds: began.elapsed().as_secs_f64(),
         pause_ms,
-        others_ratio: Spread::of(moves.iter().map(ratio).collect()).p50,
+        others_ratio: (Spread::of(leaving).p50, Spread::of(arriving).p50),
+        others_by_step: felt(&moves),
         moves,
         seen,
         probes_failed,
@@ -205,6 +273,7 @@ impl Move<'_> {
     async fn run(&self) -> Result<Moved> {
         let quiet = Instant::now();
         tokio::time::sleep(QUIET).await;
+        let quieted = Instant::now();
         let bytes = self.bytes().await?;
         let began = Instant::now();
         let mut arguments = match self.way {
@@ -219,18 +288,32 @@ impl Move<'_> {
         let certificate: Certificate =
             serde_json::from_slice(&certificate).context("the certificate")?;
         let switch = certificate.switches.last();
+        let steps = self.steps(certificate.carve, ended).await?;
+        let copies = steps.iter().filter(|stretch| stretch.step == Step::Copy);
+        tokio::time::sleep(QUIET).await;
+        let p99 = |from, to| p99_ms(self.probes.of_others(self.module, from, to));
+        let (left, arrived): (Vec<_>, Vec<_>) =
+            steps.iter().partition(|stretch| stretch.step < Step::Observe);
+        let p99_of = |stretches: Vec<&Stretch>| {
+            p99_ms(stretches.into_iter().flat_map(|one| one.others.iter().copied()).collect())
+        };
         Ok(Moved {
             module: self.module.to_owned(),
             to: certificate.to.to_string(),
             rows: certificate.rows_copied,
             bytes,
-            copy_seconds: self.copied(certificate.carve).await?,
+            copy_seconds: copies.map(|stretch| stretch.time.as_secs_f64()).sum(),
             pause: switch.map(|switch| switch.pause).unwrap_or_default(),
             tries: switch.map_or(0, |switch| switch.tries),
-            others_before_ms: self.probes.p99_of_others(self.module, quiet, began).0,
-            others_during_ms: self.probes.p99_of_others(self.module, began, ended).0,
+            others: Others {
+                before_ms: p99(quiet, quieted),
+                leaving_ms: p99_of(left),
+                arriving_ms: p99_of(arrived),
+                after_ms: p99(ended, Instant::now()),
+            },
             seconds: ended.duration_since(began).as_secs_f64(),
             clean: certificate.clean && certificate.outcome == Some(Outcome::Completed),
+            steps,
             faults: certificate.faults,
         })
     }
@@ -246,16 +329,18 @@ impl Move<'_> {
         found.pointer("/size/bytes").and_then(Value::as_u64).context("the size")
     }
 
-    /// How long the copy took, as the journal says; nothing where it never came to it.
-    async fn copied(&self, carve: Id<Carve>) -> Result<f64> {
+    /// What the journal says was done when, until the move ended.
+    async fn steps(&self, carve: Id<Carve>, ended: Instant) -> Result<Vec<Stretch>> {
         let wish = Journal { carve, page: PageRequest::default() };
         let entries = self.placement.journal(&call(), wish).await?.items;
-        let mut from_copy = entries.iter().skip_while(|entry| entry.step != Step::Copy);
-        let (Some(began), Some(ended)) = (from_copy.next(), from_copy.next()) else {
-            return Ok(0.0);
-        };
-        #[allow(clippy::cast_precision_loss, reason = "a time for people")]
-        let micros = (ended.at.micros() - began.at.micros()) as f64;
-        Ok(micros / 1_000_000.0)
+        let (now, by_clock) = (Instant::now(), Timestamp::now());
+        let at = |entry: &Entry| now.checked_sub(by_clock.since(entry.at)).unwrap_or(ended);
+        let ends = entries.iter().skip(1).map(at).chain([ended]);
+        let stretches = entries.iter().zip(ends).map(|(entry, to)| Stretch {
+            step: entry.step,
+            time: to.saturating_duration_since(at(entry)),
+            others: self.probes.of_others(self.module, at(entry), to),
+        });
+        Ok(stretches.collect())
     }
 }

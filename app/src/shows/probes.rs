@@ -66,16 +66,12 @@ impl Probes {
         Self { shared, tasks }
     }
 
-    /// What 99 of 100 requests to all modules but this one stayed under in this time, in milliseconds, and how many there
-    /// were.
-    pub fn p99_of_others(&self, module: &str, from: Instant, to: Instant) -> (f64, usize) {
+    /// How long each request to all modules but this one took that was begun in this time.
+    pub fn of_others(&self, module: &str, from: Instant, to: Instant) -> Vec<Duration> {
         let seen = locked(&self.shared.seen);
         let within =
             seen.iter().filter(|one| one.module != module && one.at >= from && one.at < to);
-        let mut all: Vec<_> = within.map(|one| one.took).collect();
-        all.sort_unstable();
-        let p99 = all.get(all.len().saturating_sub(1) * 99 / 100).copied().unwrap_or_default();
-        (p99.as_secs_f64() * 1000.0, all.len())
+        within.map(|one| one.took).collect()
     }
 
     /// Ends; what was seen instead of an answer, and how often.
@@ -86,6 +82,13 @@ impl Probes {
         }
         Ok(locked(&self.shared.failed).clone())
     }
+}
+
+/// What 99 of 100 of them stayed under, in milliseconds; 0 where there are none.
+pub fn p99_ms(mut took: Vec<Duration>) -> f64 {
+    took.sort_unstable();
+    let p99 = took.get(took.len().saturating_sub(1) * 99 / 100).copied().unwrap_or_default();
+    p99.as_secs_f64() * 1000.0
 }
 
 async fn ask_on(client: HttpClient, shared: Arc<Shared>, module: &'static str, path: &str) {

@@ -9,7 +9,6 @@ use payments_api::{Account, AuditWanted, BalancesWanted, PaymentKind};
 use super::{
     Verifier,
     figures::{AccountBalance, Books, Payments, Source},
-    pages,
     report::Checks,
 };
 use crate::insist::{call, insist};
@@ -78,15 +77,16 @@ impl Verifier<'_> {
         let (mut charges, mut credits) = (0, 0);
         let (mut captured, mut refunded) = (Money::zero(Currency::GBP), Money::zero(Currency::GBP));
         let asked = async |page| payments.payments(&call(&self.caller), page).await;
-        pages::each("payments", asked, |payment| {
-            match payment.kind {
-                PaymentKind::Charge => charges += 1,
-                PaymentKind::Credit => credits += 1,
-            }
-            captured = captured.plus(payment.captured).unwrap_or(captured);
-            refunded = refunded.plus(payment.refunded).unwrap_or(refunded);
-        })
-        .await?;
+        self.pace
+            .each("payments", asked, |payment| {
+                match payment.kind {
+                    PaymentKind::Charge => charges += 1,
+                    PaymentKind::Credit => credits += 1,
+                }
+                captured = captured.plus(payment.captured).unwrap_or(captured);
+                refunded = refunded.plus(payment.refunded).unwrap_or(refunded);
+            })
+            .await?;
         Ok(Payments {
             charges,
             credits,

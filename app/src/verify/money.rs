@@ -11,7 +11,7 @@ use ordering_api::{
 use payments_api::{Payment, PaymentKind, PaymentState};
 use uuid::Uuid;
 
-use super::{Verifier, figures::Orders, pages, report::Checks};
+use super::{Verifier, figures::Orders, report::Checks};
 use crate::insist::call;
 
 const RESERVED: &str = "no order without its reservation, no sold stock without its order";
@@ -47,11 +47,12 @@ impl Verifier<'_> {
             let asked = async |page| {
                 ordering.documents(&call(&self.caller), DocumentsWish { kind, page }).await
             };
-            pages::each("documents", asked, |document| {
-                count(&mut orders, &document);
-                check_document(&document, &mut others, checks);
-            })
-            .await?;
+            self.pace
+                .each("documents", asked, |document| {
+                    count(&mut orders, &document);
+                    check_document(&document, &mut others, checks);
+                })
+                .await?;
         }
         check_rest(others, checks);
         Ok(orders)
@@ -64,10 +65,11 @@ impl Verifier<'_> {
             let wish = Reservations { state: None, page };
             inventory.reservations(&call(&self.caller), wish).await
         };
-        pages::each("reservations", asked, |reservation| {
-            found.insert(reservation.id.uuid(), reservation.state);
-        })
-        .await?;
+        self.pace
+            .each("reservations", asked, |reservation| {
+                found.insert(reservation.id.uuid(), reservation.state);
+            })
+            .await?;
         Ok(found)
     }
 
@@ -75,10 +77,11 @@ impl Verifier<'_> {
         let payments = &self.modules.payments;
         let mut found = HashMap::new();
         let asked = async |page| payments.payments(&call(&self.caller), page).await;
-        pages::each("payments", asked, |payment| {
-            found.insert(payment.id.uuid(), payment);
-        })
-        .await?;
+        self.pace
+            .each("payments", asked, |payment| {
+                found.insert(payment.id.uuid(), payment);
+            })
+            .await?;
         Ok(found)
     }
 }

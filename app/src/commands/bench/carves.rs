@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cli::{CarvesArgs, Format},
-    shows::carves::{MODULES, Moved, PAUSE_P99_MS, Shown, millis, show},
+    shows::carves::{Felt, MODULES, Moved, PAUSE_P99_MS, Shown, millis, show},
 };
 
 /// Moves modules to a server and back while a file is traded.
@@ -40,6 +40,7 @@ fn line(moved: &Moved) -> String {
 fn print(shown: &Shown) -> Result<()> {
     say(moves(&shown.moves))?;
     say(pauses(&shown.moves))?;
+    say(felt(&shown.others_by_step))?;
     for moved in &shown.moves {
         let what = format!("{} to {}", moved.module, moved.to);
         moved.faults.iter().try_for_each(|fault| say(format!("  FAULT {what}: {fault}")))?;
@@ -50,13 +51,14 @@ fn print(shown: &Shown) -> Result<()> {
     seen(&shown.seen)?;
     let pause = &shown.pause_ms;
     say(format!(
-        "pause of {} moves: p50 {:.1}, p99 {:.1} (target {PAUSE_P99_MS:.0}), max {:.1} ms; p99 of other modules' requests \
-         while one moves: {:.2} of before; doctor {}",
+        "pause of {} moves: p50 {:.1}, p99 {:.1} (target {PAUSE_P99_MS:.0}), max {:.1} ms; p99 of other modules' requests: \
+         to the switch {:.2} of before, from the switch on {:.2} of after; doctor {}",
         shown.moves.len(),
         pause.p50,
         pause.p99,
         pause.max,
-        shown.others_ratio,
+        shown.others_ratio.0,
+        shown.others_ratio.1,
         if shown.healthy { "finds nothing" } else { "FINDS SOMETHING" }
     ))?;
     let word = if shown.clean { "nobody noticed" } else { "SOMETHING WENT WRONG" };
@@ -65,7 +67,8 @@ fn print(shown: &Shown) -> Result<()> {
 
 fn moves(all: &[Moved]) -> Table {
     let columns = ["", "module", "to", "rows", "MB", "copy s", "rows/s", "pause ms", "tries"];
-    let mut shown = table(&[&columns[..], &["others p99 ms: before", "during", "s"]].concat());
+    let others = ["others p99 ms: before", "to switch", "from switch", "after", "s"];
+    let mut shown = table(&[&columns[..], &others].concat());
     for moved in all {
         shown.add_row([
             if moved.clean { "ok" } else { "WRONG" }.to_owned(),
@@ -77,8 +80,10 @@ fn moves(all: &[Moved]) -> Table {
             format!("{:.0}", moved.rows_per_second()),
             format!("{:.1}", moved.pause_ms()),
             moved.tries.to_string(),
-            format!("{:.1}", moved.others_before_ms),
-            format!("{:.1}", moved.others_during_ms),
+            format!("{:.1}", moved.others.before_ms),
+            format!("{:.1}", moved.others.leaving_ms),
+            format!("{:.1}", moved.others.arriving_ms),
+            format!("{:.1}", moved.others.after_ms),
             format!("{:.1}", moved.seconds),
         ]);
     }
@@ -100,6 +105,21 @@ fn pauses(all: &[Moved]) -> Table {
         shown.add_row([moved.module.clone(), moved.to.clone()].into_iter().chain(parts));
     }
     to_the_right(&mut shown, 2);
+    shown
+}
+
+/// What modules that did not move felt of each step.
+fn felt(all: &[Felt]) -> Table {
+    let mut shown = table(&["step", "s, all moves", "requests to others", "p99 ms"]);
+    for felt in all {
+        shown.add_row([
+            felt.step.as_str().to_owned(),
+            format!("{:.2}", felt.seconds),
+            felt.requests.to_string(),
+            format!("{:.1}", felt.p99_ms),
+        ]);
+    }
+    to_the_right(&mut shown, 1);
     shown
 }
 
