@@ -168,7 +168,7 @@ impl Verifier<'_> {
         let ordering = &self.modules.ordering;
         let mut after = None;
         loop {
-            let (page, began) = (self.pace.request(after.take()), Instant::now());
+            let (page, began) = (pace::request(after.take()), Instant::now());
             let audit = insist("read models", async || {
                 ordering.audit(&call(&self.caller), page.clone()).await
             })

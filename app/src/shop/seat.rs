@@ -18,6 +18,7 @@ use events::{Feed, FeedSwitch, LocalFeed};
 use kernel_api::Id;
 use placement_api::{Carve, Housed, InFlight, Name, Placed, SeatError, SeatState, Waits};
 use store::{Standing, Store, mover::MoveId};
+use tokio::sync::watch;
 
 pub use finding::Unnamed;
 use finding::{Finding, Whose, find};
@@ -27,6 +28,9 @@ use super::{data::Own, ways::Ways};
 
 /// How long a look at the fence row may take: one row by its key.
 const LOOK_TIME: Duration = Duration::from_secs(2);
+
+/// How long workers wait for callers who were held.
+const WORK_AFTER: Duration = Duration::from_millis(10);
 
 /// A seat, whichever module it is for.
 #[async_trait]
@@ -91,7 +95,7 @@ struct House<C: ?Sized> {
     /// The same over data that this deployment does not own, counted apart.
     copy: Arc<C>,
     feed: Arc<dyn Feed>,
-    ownership: tokio::sync::watch::Sender<Ownership>,
+    ownership: watch::Sender<Ownership>,
 }
 
 /// A copy of the module's data.
@@ -218,14 +222,10 @@ impl<C: Contract + ?Sized> Seat<C> {
             }
         };
         // Workers stop before others may begin elsewhere, and begin after the door is known to be open.
-        let is_here = ownership.is_here();
-        let tell = |ownership: Ownership| {
-            if let Some(house) = &self.house {
-                house.ownership.send_replace(ownership);
-            }
-        };
-        if !is_here {
-            tell(ownership.clone());
+        let (is_here, is_waited_for) = (ownership.is_here(), self.switch.holder().is_some());
+        let workers = self.house.as_ref().map(|house| &house.ownership);
+        if let Some(workers) = workers.filter(|_| !is_here) {
+            workers.send_replace(ownership.clone());
         }
         self.feed.swap(feed);
         let done = if is_new_owner {
@@ -233,8 +233,10 @@ impl<C: Contract + ?Sized> Seat<C> {
         } else {
             self.switch.readdress(found.epoch, target)
         };
-        if is_here {
-            tell(ownership);
+        match workers.filter(|_| is_here) {
+            Some(workers) if is_waited_for => begin_soon(workers, ownership),
+            Some(workers) => drop(workers.send_replace(ownership)),
+            None => {}
         }
         tracing::info!(module = C::MODULE, epoch = found.epoch, whose = ?found.whose, stale = done.is_err(), "settled");
         known.whose = found.whose.clone();
@@ -266,6 +268,22 @@ impl<C: Contract + ?Sized> Seat<C> {
         }
         waits
     }
+}
+
+/// Workers begin once the callers who were held are on their way: they find much to do at once, and somebody who waits for
+/// this process's word to open its gate has to get it first. Not at all where the module has gone on by then.
+fn begin_soon(told: &watch::Sender<Ownership>, ownership: Ownership) {
+    let told = told.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(WORK_AFTER).await;
+        told.send_if_modified(|known| {
+            let is_news = known.epoch() <= ownership.epoch();
+            if is_news {
+                *known = ownership;
+            }
+            is_news
+        });
+    });
 }
 
 fn rehearsed<C: Contract + ?Sized>(service: &Arc<C>, wire: Option<&Rehearsal>) -> Arc<C> {

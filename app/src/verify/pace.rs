@@ -13,34 +13,24 @@ use crate::insist::insist;
 pub enum Pace {
     /// As fast as it goes: somebody waits for it.
     Full,
-    /// Beside a shop that trades, whose requests come first: small pages, and a rest after each.
+    /// Beside a shop that trades, whose requests come first: half of the time is rest.
     Beside,
 }
 
-/// A page of a list that is read beside a shop: what it takes is about what a request of a buyer takes.
-const PAGE_BESIDE: u32 = 100;
-
-/// A rest is so many times as long as the page before it took: of a processor, a third is used.
-const REST: u32 = 2;
-
-/// The longest rest: where a page takes longer than half of it, it waited for something else.
+/// The longest rest after a page: one that takes longer waited for somebody, and what is not read soon grows meanwhile.
 const REST_MAX: Duration = Duration::from_millis(50);
 
-impl Pace {
-    /// The page after this cursor.
-    pub fn request(self, after: Option<String>) -> PageRequest {
-        let limit = match self {
-            Self::Full => PAGE_LIMIT_MAX,
-            Self::Beside => PAGE_BESIDE,
-        };
-        PageRequest { after, limit: Some(limit) }
-    }
+/// The page after this cursor, as long as allowed.
+pub fn request(after: Option<String>) -> PageRequest {
+    PageRequest { after, limit: Some(PAGE_LIMIT_MAX) }
+}
 
+impl Pace {
     /// Rests after a page that was asked for then.
     pub async fn rest(self, since: Instant) {
         match self {
             Self::Full => {}
-            Self::Beside => tokio::time::sleep((since.elapsed() * REST).min(REST_MAX)).await,
+            Self::Beside => tokio::time::sleep(since.elapsed().min(REST_MAX)).await,
         }
     }
 
@@ -53,7 +43,7 @@ impl Pace {
     ) -> Result<()> {
         let mut after = None;
         loop {
-            let (wanted, began) = (self.request(after.take()), Instant::now());
+            let (wanted, began) = (request(after.take()), Instant::now());
             let page = insist(what, async || ask(wanted.clone()).await).await?;
             page.items.into_iter().for_each(&mut take);
             after = page.next;
