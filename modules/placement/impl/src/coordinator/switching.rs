@@ -1,11 +1,14 @@
 //! The actions inside the pause: gates close, the fence falls, everybody learns it, gates open.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use contract::Never;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use kernel_api::Id;
-use placement_api::{Ahead, Hold, InFlight, Placed, Process, SeatError, Waits};
+use placement_api::{Ahead, Hold, InFlight, Placed, PortError, Process, SeatError, Waits};
 
 use super::{
     hands::{Closed, Hands},
@@ -26,6 +29,9 @@ const LIST_TIME: Duration = Duration::from_secs(1);
 
 /// How long one process may take to open a gate.
 const SEAT_TIME: Duration = Duration::from_millis(250);
+
+/// For so long at most the proxy's callers wait until the other processes are told: about what that takes.
+const TOLD_FIRST: Duration = Duration::from_millis(10);
 
 /// How long one may take to open what it needs before the gates close.
 const WARM_TIME: Duration = Duration::from_secs(1);
@@ -58,7 +64,7 @@ impl Hands {
         let seats = &self.desk.ports.seats;
         let gates = join_all(live.iter().map(|at| within(CLOSE_TIME, seats.hold(at, &hold))));
         let park = self.desk.ports.traffic.park(&module, id, HOLD_TTL);
-        let (gates, parked) = futures_util::future::join(gates, park).await;
+        let (gates, parked) = join(gates, park).await;
         if let Err(error) = parked {
             tracing::warn!(carve = %id, %error, "the proxy parks nothing; the gates hold");
         }
@@ -143,7 +149,7 @@ impl Hands {
         let seats = &self.desk.ports.seats;
         let gates = join_all(live.iter().map(|at| within_seat(seats.release(at, &module, id))));
         let resume = self.desk.ports.traffic.resume(&module, id);
-        let (gates, resumed) = futures_util::future::join(gates, resume).await;
+        let (gates, resumed) = join(gates, resume).await;
         gates.iter().flatten().for_each(|waits| self.held(waits));
         if let Ok(waits) = &resumed {
             self.held(waits);
@@ -178,9 +184,7 @@ impl Hands {
             let why = why.map_or("none has told of itself".to_owned(), ToString::to_string);
             return Err(Trouble::Failed(format!("no process of {} answers: {why}", placed.owner)));
         }
-        let told = join_all(others.iter().map(|at| within_seat(seats.settle(at, &placed))));
-        let resumed = self.desk.ports.traffic.resume(&placed.module, self.row.id);
-        let (told, resumed) = futures_util::future::join(told, resumed).await;
+        let (told, resumed) = self.let_go(&others, &placed).await;
         opened.iter().chain(&told).flatten().for_each(|waits| self.held(waits));
         match resumed {
             Ok(waits) => self.held(&waits),
@@ -199,6 +203,24 @@ impl Hands {
         // Nobody waits for it: whoever is asked meanwhile passes on what is not its own.
         self.lead(&placed).await;
         Ok(Seen::Done)
+    }
+
+    /// The other processes learn it, and the proxy lets go. What it has parked comes all at once: where that came first,
+    /// callers of the other processes would wait behind it.
+    async fn let_go(
+        &self,
+        others: &[&Process],
+        placed: &Placed,
+    ) -> (Vec<Result<Waits, SeatError>>, Result<Waits, PortError>) {
+        let seats = &self.desk.ports.seats;
+        let told = join_all(others.iter().map(|at| within_seat(seats.settle(at, placed))));
+        let mut told = pin!(told);
+        let early = tokio::time::timeout(TOLD_FIRST, &mut told).await;
+        let resume = self.desk.ports.traffic.resume(&placed.module, self.row.id);
+        match early {
+            Ok(told) => (told, resume.await),
+            Err(_elapsed) => join(told, resume).await,
+        }
     }
 
     pub(super) fn said(&self, placed: &Placed) -> Option<Process> {
