@@ -1,6 +1,11 @@
 //! An operator's wishes over all processes of a deployment.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Result, anyhow, bail};
 use async_trait::async_trait;
@@ -16,7 +21,8 @@ use crate::http_client::HttpClient;
 /// How long placement may take to say who is there.
 const WHO_TIME: Duration = Duration::from_secs(5);
 
-/// The operations of a process of every other deployment than `ours` that told placement of itself of late.
+/// The operations of a process of every other deployment than `ours` that owns a module and told placement of itself of
+/// late. One that owns none has nothing to say of feeds and letters, and may have ended a moment ago.
 pub async fn others(
     placement: &dyn Placement,
     ours: &str,
@@ -25,10 +31,15 @@ pub async fn others(
     let operator: Caller = "operator".parse().expect("a fixed name is a caller");
     let call = Call::new(operator, Deadline::within(WHO_TIME));
     let processes = placement.processes(&call, ()).await.map_err(|fault| anyhow!("{fault}"))?;
+    let placed = placement.placed(&call, ()).await.map_err(|fault| anyhow!("{fault}"))?.placed;
+    let owners: BTreeSet<_> = placed.into_iter().map(|placed| placed.owner).collect();
     let mut found = BTreeMap::new();
-    for process in processes.into_iter().filter(|process| process.deployment.as_str() != ours) {
-        let client = HttpClient::new(process.url.as_str(), control, 2)?;
-        found.entry(process.deployment).or_insert(client);
+    for process in processes {
+        let deployment = process.deployment;
+        if deployment.as_str() != ours && owners.contains(&deployment) {
+            let client = HttpClient::new(process.url.as_str(), control, 2)?;
+            found.entry(deployment).or_insert(client);
+        }
     }
     let remote = |client| Arc::new(RemoteOperations(client)) as Arc<dyn Operations>;
     Ok(found.into_values().map(remote).collect())

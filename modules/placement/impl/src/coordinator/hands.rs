@@ -5,12 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use contract::Never;
 use kernel_api::Id;
-use placement_api::{Address, Carve, Leg, Percent, Placed, Plan, Process, Step};
+use placement_api::{Address, Carve, Leg, Percent, Placed, Plan, Process, Step, Wish};
 
 use crate::{
     desk::Desk,
-    domain::{Action, At, Event, Seen, State, limits::RENEW_EVERY},
+    domain::{
+        Action, At, Event, Seen, State,
+        limits::{LOOK_EVERY, RENEW_EVERY},
+    },
     movement::{Move, Movement, Trouble},
     store::{self, CarveRow, Line},
 };
@@ -52,7 +56,7 @@ impl Hands {
             .store
             .read(&desk.call(READ_TIME), move |c| Ok(store::carve(c, id)?))
             .await
-            .map_err(|fault: contract::Fault<contract::Never>| fault.to_string())?
+            .map_err(|fault: contract::Fault<Never>| fault.to_string())?
             .ok_or_else(|| "it is not in the journal".to_owned())?;
         let (lines, given_up) = (Vec::new(), Vec::new());
         let (closed, movement, led, last) = Default::default();
@@ -119,7 +123,9 @@ impl Hands {
                     Seen::TimedOut
                 }
             },
-            () = lost(desk, id, term) => return Event::NotOurs,
+            () = lost(Arc::clone(&desk), id, term) => return Event::NotOurs,
+            // Whoever wants it back does not wait until the books are read.
+            () = called_back(desk, id), if action == Action::Audit => Seen::NotYet,
         };
         if !matches!(seen, Seen::Done | Seen::NotYet) {
             tracing::info!(carve = %id, ?action, ?seen, says = self.row.facts.says, "not done");
@@ -133,6 +139,20 @@ async fn lost(desk: Arc<Desk>, id: Id<Carve>, term: u64) {
     loop {
         tokio::time::sleep(RENEW_EVERY).await;
         if super::journal::renew(&desk, id, term).await == Some(false) {
+            return;
+        }
+    }
+}
+
+/// Comes back when somebody wants the module where it was.
+async fn called_back(desk: Arc<Desk>, id: Id<Carve>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let call = desk.call(READ_TIME);
+        let row = desk.store.read::<_, Never>(&call, move |c| Ok(store::carve(c, id)?));
+        if let Ok(Some(row)) = row.await
+            && row.state.wish == Some(Wish::Reverse)
+        {
             return;
         }
     }

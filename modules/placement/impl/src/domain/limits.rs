@@ -15,6 +15,10 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often the source is followed when all that was known is followed: the lag is then what comes in this time.
 pub(crate) const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 
+/// The same for the old side after a switch, as long as nobody wants to go back: nothing is led to it, and what follows takes
+/// its time from the shop. Whoever goes back follows closely first.
+pub(crate) const OBSERVE_EVERY: Duration = Duration::from_millis(500);
+
 /// How old a copy may be that answers reads: ten times what it is when nothing is in the way, and less than the longest that
 /// people take for a moment.
 pub(crate) const FRESH_WITHIN: Duration = Duration::from_secs(1);

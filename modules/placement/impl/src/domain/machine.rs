@@ -9,8 +9,8 @@ use placement_api::{Leg, Outcome, Percent, Plan, SteerError, Step, Wish};
 
 use super::{
     limits::{
-        Backoff, COURTESY_TRIES_MAX, FOLLOW_EVERY, LOOK_EVERY, STEP_AGAIN, SWITCH_AGAIN,
-        SWITCH_TRIES_MAX, TRIES_MAX, URGENT_AGAIN,
+        Backoff, COURTESY_TRIES_MAX, FOLLOW_EVERY, LOOK_EVERY, OBSERVE_EVERY, STEP_AGAIN,
+        SWITCH_AGAIN, SWITCH_TRIES_MAX, TRIES_MAX, URGENT_AGAIN,
     },
     state::{Action, Seen, State},
 };
@@ -323,7 +323,10 @@ impl Turn<'_> {
 
     /// Little is left to follow.
     fn caught_up(&self) -> State {
-        let resting = self.later(FOLLOW_EVERY);
+        let resting = self.later(match self.state.step {
+            Step::Observe => OBSERVE_EVERY,
+            _ => FOLLOW_EVERY,
+        });
         if self.state.paused {
             return resting;
         }

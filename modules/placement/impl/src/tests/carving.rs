@@ -177,6 +177,21 @@ async fn what_moved_is_brought_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_wants_it_back_does_not_wait_until_the_books_are_read() {
+    World::each(async |world| {
+        world.monolith().await;
+        world.around.script().long_books = true;
+        world.announce("child", 1, "carve:").await;
+        let carve = world.begin(Plan::default()).await;
+        world.until(&carve, Step::Observe).await;
+        world.steer(&carve, Wish::Reverse).await;
+        let ended = world.until(&carve, Step::Ended).await;
+        assert_eq!(ended.outcome, Some(Outcome::Reversed));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_carve_is_paused_resumed_and_given_up() {
     World::each(async |world| {
         world.monolith().await;

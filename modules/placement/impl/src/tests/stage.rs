@@ -41,6 +41,8 @@ pub(super) struct Script {
     pub deaf: bool,
     /// The copy never ends.
     pub endless: bool,
+    /// Nor does the reading of the books.
+    pub long_books: bool,
     pub errors: u64,
     /// There is no proxy.
     pub bare: bool,
@@ -174,6 +176,9 @@ impl Hosts for Surroundings {
 #[async_trait]
 impl Auditor for Surroundings {
     async fn audit(&self, _: &Module) -> Result<Vec<Invariant>, PortError> {
+        if self.script().long_books {
+            std::future::pending::<()>().await;
+        }
         let name = "stock is never oversold".to_owned();
         Ok(vec![Invariant { name, checked: 7, broken: Vec::new() }])
     }
