@@ -309,7 +309,7 @@ async fn bought(load: &Load, wanted: usize) -> Result<()> {
 
 /// The placement of a shop on trial.
 pub(crate) fn placement(trial: &Trial, server: &Server) -> Result<Arc<dyn Placement>> {
-    let secret = trial.data().deployment_secret()?;
+    let secret = trial.secret()?;
     let client = Client::new(tokio::runtime::Handle::current());
     let keyring = Keyring::derive(&secret.rpc(), &[]);
     Ok(contract::remote(Remote::new(client, &server.internal, keyring)?))

@@ -13,7 +13,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use store::Scratch;
 
-use crate::data_dir::{DataDir, Server};
+use crate::{
+    data_dir::{DataDir, Server},
+    secrets::DeploymentSecret,
+};
 
 /// How long a start may take.
 const READY_TIME: Duration = Duration::from_secs(60);
@@ -23,6 +26,9 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The settings that are an address: the public one, the internal one, the proxy's.
 const PORTS: [&str; 3] = ["BANYAN_HTTP_LISTEN", "BANYAN_INTERNAL_LISTEN", "BANYAN_PROXY_ADMIN"];
+
+/// The setting that is the deployment's secret.
+pub const SECRET: &str = "BANYAN_DEPLOYMENT_SECRET";
 
 /// A shop on trial.
 pub struct Trial {
@@ -44,6 +50,14 @@ impl Drop for Trial {
 }
 
 impl Trial {
+    /// The deployment's secret: the one that the shop was given, else the one that it made.
+    pub fn secret(&self) -> Result<DeploymentSecret> {
+        match self.variables.iter().find(|(name, _)| name == SECRET) {
+            Some((_, text)) => DeploymentSecret::parse(text),
+            None => self.data().deployment_secret(),
+        }
+    }
+
     /// A fresh shop, started; `variables` are its settings.
     pub fn start(variables: &[(&str, &str)]) -> Result<Self> {
         Self::start_in(Self::place(), variables)
