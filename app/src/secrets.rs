@@ -17,6 +17,9 @@ pub struct DeploymentSecret([u8; 32]);
 pub struct OperatorToken(String);
 
 impl DeploymentSecret {
+    /// The setting that gives it to a process, in its environment.
+    pub const VARIABLE: &str = "BANYAN_DEPLOYMENT_SECRET";
+
     /// A new one.
     pub fn fresh() -> Result<Self> {
         random().map(Self)

@@ -27,9 +27,6 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The settings that are an address: the public one, the internal one, the proxy's.
 const PORTS: [&str; 3] = ["BANYAN_HTTP_LISTEN", "BANYAN_INTERNAL_LISTEN", "BANYAN_PROXY_ADMIN"];
 
-/// The setting that is the deployment's secret.
-pub const SECRET: &str = "BANYAN_DEPLOYMENT_SECRET";
-
 /// A shop on trial.
 pub struct Trial {
     home: PathBuf,
@@ -52,7 +49,7 @@ impl Drop for Trial {
 impl Trial {
     /// The deployment's secret: the one that the shop was given, else the one that it made.
     pub fn secret(&self) -> Result<DeploymentSecret> {
-        match self.variables.iter().find(|(name, _)| name == SECRET) {
+        match self.variables.iter().find(|(name, _)| name == DeploymentSecret::VARIABLE) {
             Some((_, text)) => DeploymentSecret::parse(text),
             None => self.data().deployment_secret(),
         }
@@ -93,7 +90,7 @@ impl Trial {
         let mut variables = self.variables.clone();
         variables.retain(|(name, _)| !PORTS.contains(&name.as_str()));
         let secrets = [
-            ("BANYAN_DEPLOYMENT_SECRET", self.data().deployment_secret()?.to_text()),
+            (DeploymentSecret::VARIABLE, self.secret()?.to_text()),
             ("BANYAN_OPERATOR_TOKEN", self.data().operator_token()?.as_str().to_owned()),
         ];
         variables.extend(secrets.map(|(name, secret)| (name.to_owned(), secret)));

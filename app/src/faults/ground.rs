@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::Scratch;
 
 use super::MODULE;
-use crate::{secrets::DeploymentSecret, shop, shop::descriptors, trial::SECRET};
+use crate::{secrets::DeploymentSecret, shop, shop::descriptors};
 
 /// The room of each disk: a young shop needs a tenth of it.
 const DISK: &str = "size=64m";
@@ -109,7 +109,10 @@ impl Ground {
         for module in descriptors() {
             store::provision(url, module.name, &shop::password(&secret, module.name))?;
         }
-        Ok(vec![("BANYAN_DATABASE_URL", url.clone()), (SECRET, secret.to_text())])
+        Ok(vec![
+            ("BANYAN_DATABASE_URL", url.clone()),
+            (DeploymentSecret::VARIABLE, secret.to_text()),
+        ])
     }
 
     /// What a carve is told of where to.

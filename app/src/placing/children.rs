@@ -18,6 +18,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::Oneself;
 use crate::{
     data_dir::{DataDir, Server},
+    secrets::DeploymentSecret,
     settings::Settings,
 };
 
@@ -106,7 +107,7 @@ impl Nursery {
         command
             .env("BANYAN_INTERNAL_LISTEN", "127.0.0.1:0")
             .env("BANYAN_PROXY_ENABLED", "false")
-            .env("BANYAN_DEPLOYMENT_SECRET", &self.secret)
+            .env(DeploymentSecret::VARIABLE, &self.secret)
             .env("BANYAN_OPERATOR_TOKEN", &self.token)
             .env("BANYAN_MODULES_PLACEMENT_URL", self.parent.as_str())
             .env("BANYAN_DATABASE_URL", hosted.database.as_deref().unwrap_or_default())

@@ -13,7 +13,7 @@ use crate::insist::insist;
 pub enum Pace {
     /// As fast as it goes: somebody waits for it.
     Full,
-    /// Beside a shop that trades, whose requests come first: half of the time is rest.
+    /// Beside a shop that trades, whose requests come first: after each page a rest, as long as the page took at most.
     Beside,
 }
 
